@@ -142,7 +142,10 @@ const (
 	ChunkConflict // same id, other bytes
 	Fenced        // a put below the node's fence position
 	NewerFormat   // written by a newer release
-	KindsEnd      // not a kind: one past the last
+
+	ACLNotSupported // an access control list other than the owner's own
+
+	KindsEnd // not a kind: one past the last
 )
 
 var kindNames = [KindsEnd]string{
@@ -199,6 +202,7 @@ var kindNames = [KindsEnd]string{
 	ChunkConflict:             "chunk conflict",
 	Fenced:                    "fenced",
 	NewerFormat:               "written by a newer release",
+	ACLNotSupported:           "access control lists not supported",
 }
 
 func (k Kind) Error() string {
