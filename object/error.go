@@ -16,6 +16,9 @@ type Error struct {
 	Kind Kind
 	// Ref is whatever is known of the thing concerned.
 	Ref Ref
+	// Message, if not empty, is what the client may be told instead of the
+	// kind's own message: S3's words, where it has several for one code.
+	Message string
 	// Err is the cause, for the log; it may be nil. Never a secret.
 	Err error
 }
@@ -52,6 +55,9 @@ func (e *Error) Error() string {
 	}
 	if e.Ref.Part != 0 {
 		fmt.Fprintf(&b, " part=%d", e.Ref.Part)
+	}
+	if e.Message != "" {
+		fmt.Fprintf(&b, ": %s", e.Message)
 	}
 	if e.Err != nil {
 		b.WriteString(": ")
@@ -145,6 +151,8 @@ const (
 
 	ACLNotSupported // an access control list other than the owner's own
 
+	InvalidPartNumber // 416: a part asked for by number that the object doesn't have
+
 	KindsEnd // not a kind: one past the last
 )
 
@@ -203,6 +211,7 @@ var kindNames = [KindsEnd]string{
 	Fenced:                    "fenced",
 	NewerFormat:               "written by a newer release",
 	ACLNotSupported:           "access control lists not supported",
+	InvalidPartNumber:         "invalid part number",
 }
 
 func (k Kind) Error() string {

@@ -92,6 +92,9 @@ func describe(err error, row Row, w Where) (string, []Field) {
 	}
 	var e *object.Error
 	if errors.As(err, &e) {
+		if own == nil && e.Message != "" {
+			message = e.Message
+		}
 		fields = append(fields[:len(fields):len(fields)], refFields(e.Kind, e.Ref)...)
 	}
 	if KindOf(err) == object.AuthorizationMalformed && w.Region != "" {

@@ -108,6 +108,8 @@ var table = [object.KindsEnd]Row{
 	object.NewerFormat:   {codeInternal, http.StatusInternalServerError, messageInternal, 0},
 
 	object.ACLNotSupported: {"AccessControlListNotSupported", http.StatusBadRequest, "The bucket does not allow ACLs", 0},
+
+	object.InvalidPartNumber: {"InvalidPartNumber", http.StatusRequestedRangeNotSatisfiable, "The requested partnumber is not satisfiable", 0},
 }
 
 // Of is the row of a kind; a number that is no kind gets Internal's.
