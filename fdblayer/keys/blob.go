@@ -107,16 +107,16 @@ const (
 	Tombstones Queue = "U"
 )
 
-// QueueShards is the number of shards of each queue.
-const QueueShards = 16
+// Shards is the number of shards of each queue.
+const Shards = 16
 
 // ShardOfKey is the shard for events of a key.
 func ShardOfKey(b object.BucketID, k object.Key) int {
-	return (CounterSlice(k) + int(b%QueueShards)) % QueueShards
+	return (CounterSlice(k) + int(b%Shards)) % Shards
 }
 
 // ShardOfBlob is the shard for a blob's trash.
-func ShardOfBlob(id object.BlobID) int { return int((uint64(id.Session) + id.Sequence) % QueueShards) }
+func ShardOfBlob(id object.BlobID) int { return int((uint64(id.Session) + id.Sequence) % Shards) }
 
 // ShardOfUpload is the shard for an upload's trash and tombstone.
 func ShardOfUpload(upload object.Stamp) int {
@@ -124,7 +124,7 @@ func ShardOfUpload(upload object.Stamp) int {
 	for _, b := range upload.Commit {
 		sum += int(b)
 	}
-	return sum % QueueShards
+	return sum % Shards
 }
 
 func (s Space) queueKey(shard int, q Queue) []byte {
@@ -157,10 +157,17 @@ func (s Space) ParseQueueEntry(key []byte) (shard int, q Queue, stamp object.Sta
 	if err != nil {
 		return 0, "", stamp, err
 	}
-	shard = int(takeBounded(&d, QueueShards-1))
+	shard = int(takeBounded(&d, Shards-1))
 	tag, _ := d.String()
 	stamp = takeStamp(&d)
-	return shard, Queue(tag), stamp, parsed(&d)
+	if err = parsed(&d); err != nil {
+		return 0, "", stamp, err
+	}
+	switch q = Queue(tag); q {
+	case Events, Trashes, Tombstones:
+		return shard, q, stamp, nil
+	}
+	return 0, "", stamp, corrupt("parse key", fmt.Errorf("queue %q", tag))
 }
 
 // Event is what the reaper has to look at.
