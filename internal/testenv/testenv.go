@@ -73,16 +73,29 @@ type Server struct {
 	Folder string
 
 	args []string
+	env  []string
 	cmd  *exec.Cmd
 	done chan struct{} // closed when the process has ended
 	log  *logReader
+	out  bytes.Buffer // standard output; complete when done is closed
 }
 
 // Start runs a server on a new folder, with args beside the usual ones, and
 // waits until it is ready. It is killed when the test ends.
 func Start(t testing.TB, args ...string) *Server {
 	t.Helper()
-	s := &Server{Folder: filepath.Join(t.TempDir(), "data"), args: args}
+	folder := filepath.Join(t.TempDir(), "data")
+	s := StartWith(t, []string{"STAMPEDE_ROOT_ACCESS_KEY=" + AccessKey, "STAMPEDE_ROOT_SECRET_KEY=" + SecretKey},
+		append([]string{"--data", folder, "--region", Region}, args...)...)
+	s.Folder = folder
+	return s
+}
+
+// StartWith runs a server with just these variables and arguments, but for the
+// ports and the format of the log.
+func StartWith(t testing.TB, env []string, args ...string) *Server {
+	t.Helper()
+	s := &Server{env: append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME")}, env...), args: args}
 	t.Cleanup(s.Kill)
 	s.StartAgain(t)
 	return s
@@ -93,11 +106,11 @@ func Start(t testing.TB, args ...string) *Server {
 func (s *Server) StartAgain(t testing.TB) {
 	t.Helper()
 	args := append([]string{
-		"server", "--data", s.Folder, "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0",
-		"--region", Region, "--log-format", "json",
+		"server", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--log-format", "json",
 	}, s.args...)
 	s.cmd = exec.Command(Binary(t), args...)
-	s.cmd.Env = append(os.Environ(), "STAMPEDE_ROOT_ACCESS_KEY="+AccessKey, "STAMPEDE_ROOT_SECRET_KEY="+SecretKey)
+	s.cmd.Env = s.env
+	s.cmd.Stdout = &s.out
 	stderr, err := s.cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -169,6 +182,13 @@ func (s *Server) PID() int { return s.cmd.Process.Pid }
 
 // Log is what the process has logged so far.
 func (s *Server) Log() string { return s.log.text() }
+
+// Output is what the process wrote to standard output. It stops the process, so
+// that the output is complete.
+func (s *Server) Output() string {
+	s.Stop()
+	return s.out.String()
+}
 
 // Metrics reads /metrics.
 func (s *Server) Metrics(t testing.TB) string {
