@@ -101,6 +101,7 @@ func (l *Layer) deleteBatch(ctx context.Context, op operation, d deletions) (com
 		for i, asked := range d.asked {
 			work[i].start(t, b, asked)
 		}
+		var released []use
 		for i := range work {
 			r := &d.results[i]
 			*r = Deleted{}
@@ -109,12 +110,13 @@ func (l *Layer) deleteBatch(ctx context.Context, op operation, d deletions) (com
 				return err
 			}
 			places[i] = work[i].marker
+			released = append(released, work[i].released...)
 			wrote = wrote || did
 		}
 		if !wrote {
 			return errNothing
 		}
-		return nil
+		return t.releaseAll(ctx, released...)
 	})
 	if err != nil {
 		return c, err
@@ -130,11 +132,12 @@ func (l *Layer) deleteBatch(ctx context.Context, op operation, d deletions) (com
 // deletion is one of a transaction, in two steps so that the reads of all are under way together.
 type deletion struct {
 	DeleteObject
-	b      *pinnedBucket
-	stamp  object.Stamp       // of VersionID, zero if it is not one
-	newest kv.Future[kv.Page] // the first page of the key's rows, if they are needed
-	target kv.Future[[]byte]  // the row with that stamp
-	marker keys.Pending       // place of the marker added
+	b        *pinnedBucket
+	stamp    object.Stamp       // of VersionID, zero if it is not one
+	newest   kv.Future[kv.Page] // the first page of the key's rows, if they are needed
+	target   kv.Future[[]byte]  // the row with that stamp
+	marker   keys.Pending       // place of the marker added
+	released []use              // of the version removed, to be released with those of the others
 }
 
 // start issues the reads.
@@ -250,7 +253,8 @@ func (d *deletion) removeVersion(ctx context.Context, t *txn, r *Deleted, now ti
 	if target.Kind.IsNull() {
 		return true, d.purge(t, now)
 	}
-	return true, t.clearVersion(ctx, d.b.ID, target)
+	d.released = append(d.released, t.clearVersion(d.b.ID, target))
+	return true, nil
 }
 
 // targetRow waits for the row with the version id, if it has that of a stamp; nil if there is none. A null row has
@@ -280,12 +284,12 @@ func (d *deletion) list(t *txn, v *object.Version) {
 	t.Set(row, keys.EncodeList(keys.ListOf(v)))
 }
 
-// clearVersion clears a version row for good and releases its content. The transaction must conflict with others that
-// clear it.
-func (t *txn) clearVersion(ctx context.Context, b object.BucketID, v *object.Version) error {
+// clearVersion clears a version row for good and returns the use of its content, which is to be released in the same
+// transaction. That must conflict with others that clear the row.
+func (t *txn) clearVersion(b object.BucketID, v *object.Version) use {
 	t.Clear(t.l.keys.Version(b, v.Key, v.Stamp))
 	if v.Kind != object.Purge {
 		t.count(b, v.Key, -1, -v.SizeBytes)
 	}
-	return t.release(ctx, &v.Content, v.Stamp)
+	return use{Content: v.Content, ref: v.Stamp}
 }

@@ -139,6 +139,7 @@ func (l *Layer) reapKeys(ctx context.Context, op operation, batch []keyEvents) e
 	var long []keyEvents
 	_, err := l.mutate(ctx, op, func(ctx context.Context, t *txn) error {
 		long = long[:0]
+		var released []use
 		pages := make([]kv.Future[kv.Page], len(batch))
 		for i, k := range batch {
 			pages[i] = t.hiddenRows(k, k.upTo, reapRowsPerKey)
@@ -152,15 +153,17 @@ func (l *Layer) reapKeys(ctx context.Context, op operation, batch []keyEvents) e
 				long = append(long, k)
 				continue
 			}
-			if _, err := t.reapPage(ctx, k, page, &hiding{}); err != nil {
+			h := hiding{}
+			if err := t.reapPage(k, page, &h); err != nil {
 				return err
 			}
+			released = append(released, h.released...)
 			t.endEvents(k)
 		}
 		if len(long) == len(batch) {
 			return errNothing
 		}
-		return nil
+		return t.releaseAll(ctx, released...)
 	})
 	for i := 0; err == nil && i < len(long); i++ {
 		err = l.reapLong(ctx, op, long[i])
@@ -171,28 +174,27 @@ func (l *Layer) reapKeys(ctx context.Context, op operation, batch []keyEvents) e
 // reapLong ends the events of one key in as many transactions as that takes. What is hidden stays so, and
 // nothing is added below the events, so each goes on where the one before ended.
 func (l *Layer) reapLong(ctx context.Context, op operation, k keyEvents) error {
-	from, before := k.upTo, hiding{}
+	before := hiding{down: k.upTo}
 	for more := true; more; {
 		var after hiding
-		var last object.Stamp
 		_, err := l.mutate(ctx, op, func(ctx context.Context, t *txn) error {
-			after = before
-			page, err := t.hiddenRows(k, from, reapRowsPerCommit).Get(ctx)
+			after = hiding{seen: before.seen, purge: before.purge}
+			page, err := t.hiddenRows(k, before.down, reapRowsPerCommit).Get(ctx)
 			if err != nil {
 				return err
 			}
-			if last, err = t.reapPage(ctx, k, page, &after); err != nil {
+			if err := t.reapPage(k, page, &after); err != nil {
 				return err
 			}
 			if more = page.More; !more {
 				t.endEvents(k)
 			}
-			return nil
+			return t.releaseAll(ctx, after.released...)
 		})
 		if err != nil {
 			return err
 		}
-		from, before = last, after
+		before = after
 	}
 	return nil
 }
@@ -209,37 +211,38 @@ type hiding struct {
 	seen visibility
 	// purge is the newest null row, if that is a purge: it goes when all behind it are gone.
 	purge *object.Version
+	// down is the last row seen.
+	down object.Stamp
+	// released are the uses of the rows that this transaction clears.
+	released []use
 }
 
-// reapPage clears the hidden rows of a page and, at the end of the rows, a purge that then hides nothing. It returns the
-// stamp of the page's last row.
-func (t *txn) reapPage(ctx context.Context, k keyEvents, page kv.Page, h *hiding) (last object.Stamp, err error) {
+// reapPage clears the hidden rows of a page and, at the end of the rows, a purge that then hides nothing.
+func (t *txn) reapPage(k keyEvents, page kv.Page, h *hiding) error {
 	for _, row := range page.Rows {
 		v, err := t.l.decodeVersion(k.key, row)
 		if err != nil {
-			return last, err
+			return err
 		}
-		last = v.Stamp
+		h.down = v.Stamp
 		hidden := h.seen.nullPassed && v.Kind.IsNull()
 		if h.seen.counts(v.Kind); !hidden && v.Kind == object.Purge {
 			h.purge = &v
 		}
 		if hidden {
-			if err := t.reapRow(ctx, k.bucket, &v); err != nil {
-				return last, err
-			}
+			t.reapRow(k.bucket, &v, h)
 		}
 	}
 	if !page.More && h.purge != nil {
-		err = t.reapRow(ctx, k.bucket, h.purge)
+		t.reapRow(k.bucket, h.purge, h)
 	}
-	return last, err
+	return nil
 }
 
 // reapRow clears a row. It conflicts with whoever clears it too: a blob is released once.
-func (t *txn) reapRow(ctx context.Context, b object.BucketID, v *object.Version) error {
+func (t *txn) reapRow(b object.BucketID, v *object.Version, h *hiding) {
 	t.AddReadConflict(keys.Only(t.l.keys.Version(b, v.Key, v.Stamp)))
-	return t.clearVersion(ctx, b, v)
+	h.released = append(h.released, t.clearVersion(b, v))
 }
 
 func (t *txn) endEvents(k keyEvents) {
@@ -258,6 +261,7 @@ func (l *Layer) reapBucket(ctx context.Context, op operation, e bucketEvent) err
 			if err != nil {
 				return err
 			}
+			released := make([]use, 0, len(page.Rows))
 			for _, row := range page.Rows {
 				_, key, stamp, err := l.keys.ParseVersion(row.Key)
 				if err != nil {
@@ -267,9 +271,10 @@ func (l *Layer) reapBucket(ctx context.Context, op operation, e bucketEvent) err
 				if err != nil {
 					return err
 				}
-				if err := t.clearVersion(ctx, e.bucket, &v); err != nil {
-					return err
-				}
+				released = append(released, t.clearVersion(e.bucket, &v))
+			}
+			if err := t.releaseAll(ctx, released...); err != nil {
+				return err
 			}
 			if more = page.More; more {
 				return nil

@@ -4,20 +4,8 @@ import (
 	"context"
 	"time"
 
-	"github.com/stampede-store/stampede/fdblayer/keys"
 	"github.com/stampede-store/stampede/object"
 )
-
-// refer adds the reference of a version row at a place of this commit to its content: B for a blob, D for
-// a manifest, nothing otherwise.
-func (t *txn) refer(c *object.Content, place keys.Pending) { panic("being written") }
-
-// release drops the reference ref (the stamp of the version row, or of the write of the part) to a
-// content; the last one puts it into the trash (DESIGN §7, "Release"). The references are read serializably. Several releases in
-// one transaction see each other.
-func (t *txn) release(ctx context.Context, c *object.Content, ref object.Stamp) error {
-	panic("being written")
-}
 
 // uploadInProgress reports whether a bucket has an upload that is not completed. It reads serializably.
 func (t *txn) uploadInProgress(ctx context.Context, b object.BucketID) (bool, error) {
@@ -26,23 +14,6 @@ func (t *txn) uploadInProgress(ctx context.Context, b object.BucketID) (bool, er
 
 // reapUpload ends the event of a completed upload: its parts that the manifest does not list are released.
 func (l *Layer) reapUpload(ctx context.Context, op operation, e uploadEvent) error {
-	panic("being written")
-}
-
-// CopyObject copies without moving bytes.
-type CopyObject struct {
-	Source    object.BucketName
-	SourceKey object.Key
-	SourceID  string // version id, "" for the current one
-	// Make builds the new version (all but Stamp, Kind and Content) from the
-	// source; it returns the error to give when a source condition fails. Pure.
-	Make   func(source *object.Version) (object.Version, error)
-	Bucket object.BucketName // of the copy
-	If     Condition         // on the copy's key
-}
-
-// CopyObject adds a version that shares the source's content. NoSuchBucket, NoSuchKey, NoSuchVersion of the source.
-func (l *Layer) CopyObject(ctx context.Context, c CopyObject) (copied Put, source object.Version, err error) {
 	panic("being written")
 }
 

@@ -137,6 +137,7 @@ func (l *Layer) clearManifest(ctx context.Context, op operation, upload object.S
 			if err != nil {
 				return err
 			}
+			released := make([]use, 0, len(page.Rows))
 			for _, r := range page.Rows {
 				_, number, err := l.keys.ParsePart(r.Key)
 				if err != nil {
@@ -147,14 +148,12 @@ func (l *Layer) clearManifest(ctx context.Context, op operation, upload object.S
 					return err
 				}
 				t.Clear(r.Key)
-				if err := t.release(ctx, &p.Content, p.Ref); err != nil {
-					return err
-				}
+				released = append(released, use{Content: p.Content, ref: p.Ref})
 			}
 			if more = page.More; !more {
 				t.Clear(row)
 			}
-			return nil
+			return t.releaseAll(ctx, released...)
 		})
 		if err != nil {
 			return err

@@ -41,6 +41,8 @@ type txn struct {
 	// session is the one whose evidence the transaction leaves; nil in a read.
 	session *session
 	rows    uint16
+	// references is what the transaction has done to references so far.
+	references references
 }
 
 // commit is where a transaction took effect. A row's stamp is pending.Stamp(commit.Stamp).
