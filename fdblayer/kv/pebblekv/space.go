@@ -1,0 +1,100 @@
+package pebblekv
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"go.uber.org/zap"
+
+	"github.com/stampede-store/stampede/fdblayer/kv"
+)
+
+// space decides whether the disk can take a commit: while there is room for
+// what Pebble must still write of earlier ones, and flushing works. All of
+// this is over when the cause is.
+type space struct {
+	fs      vfs.FS
+	dir     string
+	reserve int64
+	log     *zap.Logger
+
+	mu       sync.Mutex
+	lookedAt time.Time
+	low      error // the reserve is used up
+	flush    error // the last flush failed
+}
+
+// spaceLookEvery is how old a look at the free space may be. At a gigabyte a second a
+// tenth of that goes by unseen, less than the default reserve.
+const spaceLookEvery = 50 * time.Millisecond
+
+func newSpace(o Options, log *zap.Logger) *space {
+	return &space{fs: o.FS, dir: o.Dir, reserve: reserveBytes(o), log: log}
+}
+
+func reserveBytes(o Options) int64 {
+	if o.ReserveBytes != 0 {
+		return o.ReserveBytes
+	}
+	reserve := 4 * o.MemTableBytes
+	if usage, err := o.FS.GetDiskUsage(o.Dir); err == nil {
+		reserve = min(reserve, int64(usage.TotalBytes/10))
+	}
+	return reserve
+}
+
+// check returns the error for a commit that can't be taken now.
+func (s *space) check() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if now := time.Now(); now.Sub(s.lookedAt) > spaceLookEvery {
+		s.lookedAt = now
+		s.lookLocked()
+	}
+	if s.low != nil {
+		return s.low
+	}
+	return s.flush
+}
+
+func (s *space) lookLocked() {
+	if s.reserve < 0 {
+		return
+	}
+	usage, err := s.fs.GetDiskUsage(s.dir)
+	if err != nil {
+		return // not every file system can say; a failed write still can
+	}
+	wasLow := s.low != nil
+	s.low = nil
+	if int64(usage.AvailBytes) < s.reserve {
+		s.low = &kv.Error{
+			Op: "pebblekv.Commit", Kind: kv.Busy,
+			Err: fmt.Errorf("%w: %d bytes free, %d kept in reserve", kv.ErrFull, usage.AvailBytes, s.reserve),
+		}
+	}
+	if isLow := s.low != nil; isLow != wasLow {
+		s.log.Warn("metadata: free space", zap.Bool("enough", !isLow), zap.Uint64("bytes", usage.AvailBytes), zap.Int64("reserve", s.reserve))
+	}
+}
+
+// flushed notes how a flush ended.
+func (s *space) flushed(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.flush = nil
+	if err != nil {
+		s.flush = &kv.Error{Op: "pebblekv.Commit", Kind: kv.Busy, Err: fmt.Errorf("flush: %w", withFull(err))}
+	}
+}
+
+// withFull adds kv.ErrFull to an error of a full disk.
+func withFull(err error) error {
+	if vfs.IsNoSpaceError(err) {
+		return errors.Join(kv.ErrFull, err)
+	}
+	return err
+}
