@@ -1,0 +1,5 @@
+//go:build !linux
+
+package segment
+
+func punchFd(uintptr, int64, int64) error { return errNoHoles }

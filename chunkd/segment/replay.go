@@ -1,0 +1,413 @@
+package segment
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+
+	"github.com/cockroachdb/errors/oserror"
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"go.uber.org/zap"
+
+	"github.com/stampede-store/stampede/object"
+)
+
+// replayCommitRecords is how many records are applied in one step.
+const replayCommitRecords = 4096
+
+// load opens the index, or builds it anew when it is missing, damaged or another
+// folder's, and brings it up to the end of the segments.
+func (s *Store) load() error {
+	numbers, err := s.listSegments()
+	if err != nil {
+		return err
+	}
+	pos, err := s.openOrRebuildIndex()
+	if err != nil {
+		return err
+	}
+	s.position = pos
+	s.batch = pos.batch
+	s.nextSegment = 1
+	for n := range s.table.segments {
+		s.nextSegment = max(s.nextSegment, n+1)
+	}
+	for _, n := range append(numbers, pos.segment) {
+		s.nextSegment = max(s.nextSegment, n+1)
+	}
+	for i, n := range numbers {
+		if n < pos.segment {
+			continue
+		}
+		if err := s.replaySegment(n, numbers[i+1:]); err != nil {
+			return fmt.Errorf("segment %08x: %w", n, err)
+		}
+	}
+	return s.settleMissing(numbers)
+}
+
+// listSegments lists the numbers of the segment files, ascending.
+func (s *Store) listSegments() ([]uint32, error) {
+	names, err := s.fs.List(s.segmentsDir)
+	if err != nil {
+		return nil, err
+	}
+	var numbers []uint32
+	for _, name := range names {
+		n, ok := parseSegmentName(name)
+		if !ok {
+			s.log.Warn("unknown file among the segments", zap.String("name", name))
+			continue
+		}
+		numbers = append(numbers, n)
+	}
+	slices.Sort(numbers)
+	return numbers, nil
+}
+
+// openOrRebuildIndex returns the position to replay from.
+func (s *Store) openOrRebuildIndex() (position, error) {
+	dir := s.fs.PathJoin(s.options.Dir, indexName)
+	_, statErr := s.fs.Stat(dir)
+	pos, found, err := s.tryIndex()
+	if err == nil && found {
+		return pos, nil
+	}
+	if s.index != nil {
+		err = errors.Join(err, s.closeIndex())
+	}
+	if statErr == nil {
+		s.log.Warn("the index is not usable and is built anew from the segments", zap.Error(err))
+		s.metrics.rebuilds.Add(1)
+	}
+	if err := s.fs.RemoveAll(dir); err != nil {
+		return position{}, err
+	}
+	s.table = newTable()
+	s.rebuilding = true
+	if s.index, err = openIndex(s.options, s.storeID, s.fail); err != nil {
+		return position{}, err
+	}
+	return position{}, syncDir(s.fs, s.options.Dir)
+}
+
+func (s *Store) closeIndex() error {
+	x := s.index
+	s.index = nil
+	return x.db.Close()
+}
+
+func (s *Store) tryIndex() (pos position, found bool, err error) {
+	if s.index, err = openIndex(s.options, s.storeID, s.fail); err != nil {
+		return pos, false, err
+	}
+	pos, found, err = s.index.position()
+	if err != nil || !found {
+		return pos, false, err
+	}
+	segments, pending, err := s.index.segments()
+	if err != nil {
+		return pos, false, err
+	}
+	s.table.pending = pending
+	for n, state := range segments {
+		s.table.set(n, state, true)
+	}
+	return pos, true, nil
+}
+
+// replaySegment applies what the index does not know yet of one segment. later are
+// the segments behind it.
+func (s *Store) replaySegment(n uint32, later []uint32) error {
+	from := int64(headerBytes)
+	known, ok := s.table.segments[n]
+	if n == s.position.segment {
+		if ok && known.cut {
+			return nil
+		}
+		from = int64(s.position.offset)
+	}
+	f, err := s.openForReplay(n, len(later) == 0)
+	if err != nil {
+		return err
+	}
+	err = s.replayFile(f, n, from, later)
+	return errors.Join(err, f.Close())
+}
+
+// openForReplay opens the last segment for writing too: its tail may have to be
+// written again.
+func (s *Store) openForReplay(n uint32, last bool) (vfs.File, error) {
+	name := s.segmentPath(n)
+	if last {
+		return s.fs.OpenReadWrite(name, vfs.WriteCategoryUnspecified)
+	}
+	return s.fs.Open(name)
+}
+
+func (s *Store) replayFile(f vfs.File, n uint32, from int64, later []uint32) error {
+	_, known := s.table.segments[n]
+	headerOK, err := s.checkHeader(f, n)
+	if err != nil {
+		return err
+	}
+	sc, err := scanSegment(f, n, s.storeID.nonce(n), from)
+	if err != nil {
+		return err
+	}
+	s.metrics.replayedBytes.Add(uint64(max(sc.size-from, 0)))
+	proof, err := s.proofOf(n, later)
+	if err != nil {
+		return err
+	}
+	sc.proven = max(sc.proven, proof, s.knownProof(n))
+	if err := sc.dropTorn(f); err != nil {
+		return err
+	}
+	if len(sc.records) == 0 && !known && sc.proven == 0 {
+		return s.dropStillborn(n, sc)
+	}
+	if len(later) == 0 {
+		if err := s.rewriteTail(f, sc); err != nil {
+			return err
+		}
+	}
+	return s.applyScan(f, sc, from, headerOK)
+}
+
+// knownProof is what the index itself proves: it never runs ahead of a sync.
+func (s *Store) knownProof(n uint32) int64 {
+	if n == s.position.segment {
+		return int64(s.position.offset)
+	}
+	return 0
+}
+
+// checkHeader reports whether a segment's header is good. One of a newer format
+// or of another store is an error.
+func (s *Store) checkHeader(f vfs.File, n uint32) (bool, error) {
+	b := make([]byte, headerBytes)
+	if got, _ := f.ReadAt(b, 0); got < headerBytes {
+		return false, nil // an error of the disk shows up again in the scan
+	}
+	h, version, ok := parseSegmentHeader(b)
+	switch {
+	case ok && version > formatVersion:
+		return false, &object.Error{
+			Op: "segment.Open", Kind: object.NewerFormat,
+			Err: fmt.Errorf("segment %08x has format %d, this release reads up to %d", n, version, formatVersion),
+		}
+	case ok && h.store != s.storeID:
+		return false, fmt.Errorf("%w: segment %08x is another store's", ErrForeign, n)
+	}
+	return ok && version == formatVersion && h.number == n, nil
+}
+
+// proofOf asks the segment written after n how much of n had been synced.
+func (s *Store) proofOf(n uint32, later []uint32) (int64, error) {
+	if len(later) == 0 {
+		return 0, nil
+	}
+	f, err := s.fs.Open(s.segmentPath(later[0]))
+	if err != nil {
+		return 0, err
+	}
+	b := make([]byte, headerBytes)
+	got, _ := f.ReadAt(b, 0) // what can't be read proves nothing
+	h, version, ok := parseSegmentHeader(b[:got])
+	if err := f.Close(); err != nil {
+		return 0, err
+	}
+	if !ok || version != formatVersion || h.previous != n || h.store != s.storeID {
+		return 0, nil
+	}
+	return int64(h.proven), nil
+}
+
+// dropStillborn removes a segment in which nothing was ever acknowledged: the crash
+// came before its first sync ended. What is not plainly that is kept aside.
+func (s *Store) dropStillborn(n uint32, sc *scan) error {
+	s.metrics.tornTails.Add(1)
+	if len(sc.bad) == 0 {
+		if err := s.fs.Remove(s.segmentPath(n)); err != nil {
+			return err
+		}
+		return syncDir(s.fs, s.segmentsDir)
+	}
+	s.log.Warn("segment without a single good record is put aside", zap.Uint32("segment", n))
+	return s.putAside(n)
+}
+
+// putAside moves a segment to where only an operator looks.
+func (s *Store) putAside(n uint32) error {
+	dir := s.fs.PathJoin(s.options.Dir, asideName)
+	if err := s.fs.MkdirAll(dir, dirMode); err != nil {
+		return err
+	}
+	if err := s.fs.Rename(s.segmentPath(n), s.fs.PathJoin(dir, segmentName(n))); err != nil && !oserror.IsNotExist(err) {
+		return err
+	}
+	return errors.Join(syncDir(s.fs, dir), syncDir(s.fs, s.options.Dir), syncDir(s.fs, s.segmentsDir))
+}
+
+// rewriteTail makes durable what nothing proves to be: after a failed sync the
+// kernel may hold bytes as clean that never reached the disk, so another sync alone
+// would not help. The same bytes are written in the same place.
+func (s *Store) rewriteTail(f vfs.File, sc *scan) error {
+	var buf []byte
+	for i := range sc.records {
+		r := &sc.records[i]
+		at := int64(r.at.offset)
+		if at < sc.proven {
+			continue
+		}
+		n := min(r.bytes(), sc.size-at)
+		if int64(cap(buf)) < n {
+			buf = make([]byte, recordMax)
+		}
+		if _, err := f.ReadAt(buf[:n], at); err != nil {
+			return err
+		}
+		if _, err := f.WriteAt(buf[:n], at); err != nil {
+			return err
+		}
+	}
+	if err := f.Sync(); err != nil {
+		return err
+	}
+	return syncDir(s.fs, s.segmentsDir)
+}
+
+// applyScan brings the good records into the index and reports the bad runs.
+func (s *Store) applyScan(f vfs.File, sc *scan, from int64, headerOK bool) error {
+	corrupt, torn := sc.corrupt()
+	if !headerOK && sc.proven >= headerBytes && from == headerBytes {
+		corrupt = append(corrupt, span{0, headerBytes})
+	}
+	if sc.size < from {
+		corrupt = append(corrupt, span{sc.size, from})
+	}
+	s.batch = max(s.batch, sc.batch)
+	for rest := sc.records; ; {
+		n := min(len(rest), replayCommitRecords)
+		u := s.newUpdate()
+		if _, ok := u.state(sc.number); !ok {
+			u.begin(sc.number)
+		}
+		for i := range rest[:n] {
+			if err := u.apply(&rest[i]); err != nil {
+				return err
+			}
+		}
+		rest = rest[n:]
+		p := position{batch: s.batch, quarantined: s.position.quarantined}
+		p.place = place{segment: sc.number, offset: uint32(sc.end)}
+		if len(rest) > 0 {
+			p.place = rest[0].at
+		} else {
+			s.noteDamage(u, sc, corrupt, torn || !headerOK)
+			p.quarantined += int64(len(corrupt))
+		}
+		if err := u.commit(p); err != nil {
+			return err
+		}
+		if len(rest) == 0 {
+			break
+		}
+	}
+	s.metrics.replayedRecords.Add(uint64(len(sc.records)))
+	return s.countBadData(f, sc)
+}
+
+func (s *Store) noteDamage(u *update, sc *scan, corrupt []span, torn bool) {
+	for _, c := range corrupt {
+		s.log.Error("corrupt records in a segment: quarantined",
+			zap.Uint32("segment", sc.number), zap.Int64("from", c.from), zap.Int64("to", c.to))
+	}
+	if torn {
+		s.metrics.tornTails.Add(1)
+		s.log.Info("segment with a torn tail: cut", zap.Uint32("segment", sc.number), zap.Int64("end", sc.end))
+	}
+	u.change(sc.number, func(state *segmentState) {
+		state.quarantined += uint32(len(corrupt))
+		// Nothing is appended behind damage.
+		state.cut = state.cut || torn || len(corrupt) > 0
+	})
+	// The next segment's header says up to where this one had been synced.
+	s.previous, s.proven = sc.number, uint32(sc.end)
+	for _, b := range sc.bad {
+		if b.from >= sc.proven {
+			s.proven = min(s.proven, uint32(b.from))
+		}
+	}
+}
+
+// countBadData reads the data of the replayed chunks that are still there, and
+// reports what is damaged. It stays readable: its other blocks may be good.
+func (s *Store) countBadData(f vfs.File, sc *scan) error {
+	if s.rebuilding {
+		return nil // would read all that the disk holds
+	}
+	var bad int64
+	for i := range sc.records {
+		r := &sc.records[i]
+		if r.kind != recordPut || int64(r.at.offset) >= sc.proven {
+			continue
+		}
+		l, err := s.index.chunk(r.id)
+		if err != nil {
+			return err
+		}
+		if l == nil || l.place != r.at {
+			continue
+		}
+		good, err := readGood(f, r)
+		if err != nil || good {
+			continue // what can't be read at all is an error when it is asked for
+		}
+		bad++
+		s.log.Error("corrupt chunk", zap.Stringer("chunk", r.id), zap.Stringer("at", r.at))
+	}
+	if bad == 0 {
+		return nil
+	}
+	p := s.position
+	p.quarantined += bad
+	return s.newUpdate().commit(p)
+}
+
+// settleMissing forgets segments whose files were removed after the index was last
+// flushed, and reports files that should be there.
+func (s *Store) settleMissing(numbers []uint32) error {
+	var missing []uint32
+	for n := range s.table.segments {
+		if _, found := slices.BinarySearch(numbers, n); !found {
+			missing = append(missing, n)
+		}
+	}
+	slices.Sort(missing)
+	for _, n := range missing {
+		if state := s.table.segments[n]; state.puts > 0 {
+			s.log.Error("a segment with chunks is missing", zap.Uint32("segment", n), zap.Uint32("chunks", state.puts))
+			if state.quarantined < math.MaxUint32 {
+				u := s.newUpdate()
+				u.change(n, func(st *segmentState) { st.quarantined, st.cut = math.MaxUint32, true })
+				p := s.position
+				p.quarantined += int64(state.puts)
+				if err := u.commit(p); err != nil {
+					return err
+				}
+			}
+			continue
+		}
+		u := s.newUpdate()
+		if err := u.remove(n); err != nil {
+			return err
+		}
+		if err := u.commit(s.position); err != nil {
+			return err
+		}
+	}
+	return nil
+}
