@@ -77,6 +77,8 @@ type Layer struct {
 	samples samples
 	reaper  queueStarts
 	trash   queueStarts
+	// tombstones are completed uploads.
+	tombstones queueStarts
 }
 
 // Open checks (or, in an empty database, writes) the format, opens a session

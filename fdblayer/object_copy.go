@@ -20,9 +20,9 @@ type CopyObject struct {
 }
 
 // CopyObject adds a version that shares the source's content: one more reference, no byte moves. NoSuchBucket of
-// either, NoSuchKey, NoSuchVersion of the source, InvalidRequest if SourceID names a delete marker; what Make and If return; on every error but OutcomeUnknown the copy does
-// not exist and never will. A copy of the current version conflicts with every new version of the source's key: where
-// it commits, that was the current one.
+// either; NoSuchKey, NoSuchVersion of the source; InvalidRequest if SourceID names a delete marker; what Make and If
+// return. On every error but OutcomeUnknown the copy does not exist and never will. A copy of the current version
+// conflicts with every new version of the source's key: where it commits, that was the current one.
 func (l *Layer) CopyObject(ctx context.Context, c CopyObject) (copied Put, source object.Version, err error) {
 	op := operation{
 		name: "fdblayer.CopyObject", ref: object.Ref{Bucket: c.Source, Key: c.SourceKey, Version: c.SourceID},

@@ -73,6 +73,7 @@ type keyEvents struct {
 // uploadEvent is that of an upload that was completed.
 type uploadEvent struct {
 	upload object.Stamp
+	parts  []int // numbers of those to release
 	row    []byte
 }
 
@@ -96,7 +97,7 @@ func sortEvents(entries []queueEntry) (w reapWork, err error) {
 		}
 		switch {
 		case !e.Upload.IsZero():
-			w.uploads = append(w.uploads, uploadEvent{upload: e.Upload, row: entry.key})
+			w.uploads = append(w.uploads, uploadEvent{upload: e.Upload, parts: e.Parts, row: entry.key})
 			continue
 		case e.Key == "":
 			w.buckets = append(w.buckets, bucketEvent{bucket: e.Bucket, row: entry.key})

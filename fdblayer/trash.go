@@ -98,9 +98,6 @@ func (t *txn) horizon(ctx context.Context) (kv.Version, error) {
 	return horizon, err
 }
 
-// trashPartsPerCommit bounds the parts that one transaction releases.
-const trashPartsPerCommit = 100
-
 // ClearTrash ends entries that ListTrash returned: for a blob its chunks are already deleted and synced; a manifest's parts are
 // released here, into trash. It may be called again after an error.
 func (l *Layer) ClearTrash(ctx context.Context, t []Trash) error {
@@ -111,7 +108,7 @@ func (l *Layer) ClearTrash(ctx context.Context, t []Trash) error {
 			blobs = append(blobs, entry.key)
 			continue
 		}
-		if err := l.clearManifest(ctx, op, *entry.Upload, entry.key); err != nil {
+		if err := l.releaseUploadParts(ctx, op, *entry.Upload, entry.key); err != nil {
 			return err
 		}
 	}
@@ -126,38 +123,4 @@ func (l *Layer) ClearTrash(ctx context.Context, t []Trash) error {
 		return nil
 	})
 	return err
-}
-
-// clearManifest releases the parts of an upload that nobody can read any more, and ends its entry with the last.
-func (l *Layer) clearManifest(ctx context.Context, op operation, upload object.Stamp, row []byte) error {
-	for more := true; more; {
-		_, err := l.mutate(ctx, op, func(ctx context.Context, t *txn) error {
-			// Serializable: whoever clears them at the same time conflicts, and each is released once.
-			page, err := t.GetRange(l.keys.Parts(upload, 1, object.PartsMax), kv.RangeOptions{Limit: trashPartsPerCommit}).Get(ctx)
-			if err != nil {
-				return err
-			}
-			released := make([]use, 0, len(page.Rows))
-			for _, r := range page.Rows {
-				_, number, err := l.keys.ParsePart(r.Key)
-				if err != nil {
-					return err
-				}
-				p, err := keys.DecodePart(number, r.Value)
-				if err != nil {
-					return err
-				}
-				t.Clear(r.Key)
-				released = append(released, use{Content: p.Content, ref: p.Ref})
-			}
-			if more = page.More; !more {
-				t.Clear(row)
-			}
-			return t.releaseAll(ctx, released...)
-		})
-		if err != nil {
-			return err
-		}
-	}
-	return nil
 }

@@ -174,14 +174,19 @@ func (s Space) ParseQueueEntry(key []byte) (shard int, q Queue, stamp object.Sta
 type Event struct {
 	Bucket object.BucketID
 	Key    object.Key
-	// Upload is set for a completed upload: its parts that are not of the manifest
-	// are to be released.
+	// Upload is set for a completed upload: its parts with the numbers Parts, which are
+	// not of the manifest, are to be released.
 	Upload object.Stamp
+	Parts  []int
 }
 
 // EncodeEvent makes the value of an event.
 func EncodeEvent(e Event) []byte {
-	return encode(&recordpb.Event{Bucket: uint64(e.Bucket), Key: []byte(e.Key), Upload: stampBytes(e.Upload)})
+	r := &recordpb.Event{Bucket: uint64(e.Bucket), Key: []byte(e.Key), Upload: stampBytes(e.Upload)}
+	for _, n := range e.Parts {
+		r.Parts = append(r.Parts, uint32(n))
+	}
+	return encode(r)
 }
 
 // DecodeEvent is the inverse of EncodeEvent.
@@ -192,7 +197,14 @@ func DecodeEvent(value []byte) (Event, error) {
 		return Event{}, err
 	}
 	upload, err := stampFrom(op, r.Upload)
-	return Event{Bucket: object.BucketID(r.Bucket), Key: object.Key(r.Key), Upload: upload}, err
+	e := Event{Bucket: object.BucketID(r.Bucket), Key: object.Key(r.Key), Upload: upload}
+	for _, n := range r.Parts {
+		if n == 0 || n > object.PartsMax {
+			return Event{}, corrupt(op, fmt.Errorf("part %d", n))
+		}
+		e.Parts = append(e.Parts, int(n))
+	}
+	return e, err
 }
 
 // Trash is a blob, or a completed or aborted upload with its parts, whose last user is gone:

@@ -178,6 +178,7 @@ func objectExamples() []example {
 		Content: object.Content{Inline: []byte("abc")},
 	}
 	trash := keys.Trash{Upload: upload}
+	unlisted := keys.Event{Bucket: 300, Key: "a/ü", Upload: upload, Parts: []int{1, 2, 300, 10_000}}
 	return []example{
 		{
 			name: "list row", layout: "list row", key: space.List(300, "a/ü"), value: keys.EncodeList(listed),
@@ -228,8 +229,8 @@ func objectExamples() []example {
 			parse: parser3(space.ParseCounter), parsed: pair{15, object.BucketID(300), keys.CountBytes},
 			decode: decoder(keys.DecodeCount), decoded: int64(-2),
 		},
-		queueExample("event", 3, keys.Events, keys.EncodeEvent(keys.Event{Bucket: 300, Key: "a/ü", Upload: upload}),
-			decoder(keys.DecodeEvent), keys.Event{Bucket: 300, Key: "a/ü", Upload: upload}),
+		queueExample("event", 3, keys.Events, keys.EncodeEvent(keys.Event{Bucket: 300, Key: "a/ü"}), decoder(keys.DecodeEvent), keys.Event{Bucket: 300, Key: "a/ü"}),
+		queueExample("event, completed upload", 3, keys.Events, keys.EncodeEvent(unlisted), decoder(keys.DecodeEvent), unlisted),
 		queueExample("trash", 0, keys.Trashes, keys.EncodeTrash(keys.Trash{Blob: &blob}), decoder(keys.DecodeTrash), keys.Trash{Blob: &blob}),
 		queueExample("trash, manifest", 15, keys.Trashes, keys.EncodeTrash(trash), decoder(keys.DecodeTrash), trash),
 		queueExample("tombstone", 4, keys.Tombstones,

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"hash/fnv"
+	"time"
 
 	"github.com/stampede-store/stampede/fdblayer/keys/recordpb"
 	"github.com/stampede-store/stampede/fdblayer/kv"
@@ -106,7 +107,7 @@ type List struct {
 	Stamp        object.Stamp
 	SizeBytes    int64
 	ETag         object.ETag
-	LastModified int64 // Unix milliseconds
+	LastModified time.Time
 	StorageClass string
 	Checksum     object.ChecksumAlgorithm // 0: none
 	Composite    bool
@@ -115,7 +116,7 @@ type List struct {
 // ListOf is the list row of a version with content.
 func ListOf(v *object.Version) List {
 	l := List{
-		Stamp: v.Stamp, SizeBytes: v.SizeBytes, ETag: v.ETag, LastModified: millis(v.LastModified),
+		Stamp: v.Stamp, SizeBytes: v.SizeBytes, ETag: v.ETag, LastModified: v.LastModified,
 		StorageClass: v.Metadata.StorageClass,
 	}
 	if v.Checksum != nil {
@@ -126,7 +127,7 @@ func ListOf(v *object.Version) List {
 
 func (l List) record() *recordpb.List {
 	return &recordpb.List{
-		Size: l.SizeBytes, Etag: etagRecord(l.ETag), Modified: l.LastModified, StorageClass: []byte(l.StorageClass),
+		Size: l.SizeBytes, Etag: etagRecord(l.ETag), Modified: millis(l.LastModified), StorageClass: []byte(l.StorageClass),
 		Checksum: uint32(l.Checksum), Composite: l.Composite,
 	}
 }
@@ -149,7 +150,7 @@ func DecodeList(value []byte) (List, error) {
 		return List{}, corrupt(op, fmt.Errorf("checksum algorithm %d", r.Checksum))
 	}
 	return List{
-		Stamp: stamp, SizeBytes: r.Size, ETag: etagFrom(r.Etag), LastModified: r.Modified,
+		Stamp: stamp, SizeBytes: r.Size, ETag: etagFrom(r.Etag), LastModified: timeOf(r.Modified),
 		StorageClass: string(r.StorageClass), Checksum: object.ChecksumAlgorithm(r.Checksum), Composite: r.Composite,
 	}, nil
 }

@@ -1150,8 +1150,9 @@ type Event struct {
 	state  protoimpl.MessageState `protogen:"open.v1"`
 	Bucket uint64                 `protobuf:"varint,1,opt,name=bucket,proto3" json:"bucket,omitempty"`
 	Key    []byte                 `protobuf:"bytes,2,opt,name=key,proto3" json:"key,omitempty"`
-	// upload is set for a completed upload, whose unlisted parts are to be released.
-	Upload        []byte `protobuf:"bytes,3,opt,name=upload,proto3" json:"upload,omitempty"`
+	// upload is set for a completed upload, whose parts with these numbers, not listed, are to be released.
+	Upload        []byte   `protobuf:"bytes,3,opt,name=upload,proto3" json:"upload,omitempty"`
+	Parts         []uint32 `protobuf:"varint,4,rep,packed,name=parts,proto3" json:"parts,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1203,6 +1204,13 @@ func (x *Event) GetKey() []byte {
 func (x *Event) GetUpload() []byte {
 	if x != nil {
 		return x.Upload
+	}
+	return nil
+}
+
+func (x *Event) GetParts() []uint32 {
+	if x != nil {
+		return x.Parts
 	}
 	return nil
 }
@@ -1838,11 +1846,12 @@ const file_record_proto_rawDesc = "" +
 	"\bmodified\x18\x03 \x01(\x03R\bmodified\x125\n" +
 	"\bchecksum\x18\x04 \x01(\v2\x19.stampede.record.ChecksumR\bchecksum\x12\x16\n" +
 	"\x06inline\x18\x05 \x01(\fR\x06inline\x12)\n" +
-	"\x04blob\x18\x06 \x01(\v2\x15.stampede.record.BlobR\x04blob\"I\n" +
+	"\x04blob\x18\x06 \x01(\v2\x15.stampede.record.BlobR\x04blob\"_\n" +
 	"\x05Event\x12\x16\n" +
 	"\x06bucket\x18\x01 \x01(\x04R\x06bucket\x12\x10\n" +
 	"\x03key\x18\x02 \x01(\fR\x03key\x12\x16\n" +
-	"\x06upload\x18\x03 \x01(\fR\x06upload\"J\n" +
+	"\x06upload\x18\x03 \x01(\fR\x06upload\x12\x14\n" +
+	"\x05parts\x18\x04 \x03(\rR\x05parts\"J\n" +
 	"\x05Trash\x12)\n" +
 	"\x04blob\x18\x01 \x01(\v2\x15.stampede.record.BlobR\x04blob\x12\x16\n" +
 	"\x06upload\x18\x02 \x01(\fR\x06upload\"k\n" +
