@@ -8,7 +8,7 @@ const (
 	KeyMaxBytes         = 10_000
 	ValueMaxBytes       = 100_000
 	TransactionMaxBytes = 10_000_000
-	// ReadVersionMaxAge is how long a read version may be used; older is TooOld.
+	// ReadVersionMaxAgeSeconds is how long a read version may be used; older is TooOld.
 	ReadVersionMaxAgeSeconds = 5
 )
 
@@ -26,8 +26,10 @@ type KeyValue struct {
 	Key, Value []byte
 }
 
-// Range is the keys from Begin (included) to End (excluded). An inverted range
-// is an error (Fatal), as in FoundationDB.
+// Range is the keys from Begin (included) to End (excluded). Keys from 0xff on are
+// the database's own; 0xff itself may be an End. An inverted range
+// is an error (Fatal, CodeInvertedRange), for reads at once and for the others from
+// Commit. (FoundationDB's client returns nothing for an inverted read; its engine here checks.)
 type Range struct {
 	Begin, End []byte
 }
@@ -41,8 +43,8 @@ type RangeOptions struct {
 	Reverse bool
 }
 
-// Page is the answer to a range read: rows in reading order, and whether Limit
-// ended it before the range did.
+// Page is the answer to a range read: rows in reading order, and whether it ended because
+// Limit was reached; then there may be more, or not: nothing behind the last row was looked at.
 type Page struct {
 	Rows []KeyValue
 	More bool
@@ -68,7 +70,8 @@ type Reader interface {
 }
 
 // Writer collects writes; nothing leaves before Commit. The slices passed in
-// are copied. A bad argument (too long, bad offset) makes Commit fail (Fatal).
+// are copied. A bad argument (too long, bad offset) makes Commit, and every read from then on, fail
+// (Fatal). The greatest key and value of a versionstamp operation include the 4 bytes of its offset.
 type Writer interface {
 	Set(key, value []byte)
 	Clear(key []byte)
@@ -131,8 +134,8 @@ type Tx interface {
 	// Commit tries to make the writes take effect. On success the returned
 	// Commit is the transaction's place in the order; a transaction without
 	// writes and write conflicts "commits" at its read version with no stamp. On
-	// failure the Error's Kind says what may have happened. Cancelling ctx while
-	// a commit is under way gives MayStillLand. A Tx is used up by Commit.
+	// failure the Error's Kind says what may have happened. When ctx ends while
+	// a commit is under way, that is MayStillLand; before, it is ctx's error as it is. A Tx is used up by Commit.
 	Commit(ctx context.Context) (Commit, error)
 	// Cancel drops the transaction. It may be called after Commit, and then does
 	// nothing.
