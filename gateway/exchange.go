@@ -211,6 +211,7 @@ func (x *exchange) continueOrClose() {
 		x.w.WriteHeader(http.StatusContinue)
 	default:
 		x.w.Header().Set("Connection", "close")
+		x.body.failed = true // it was never asked for: don't wait for it
 	}
 }
 

@@ -159,11 +159,20 @@ func newGateway(t testing.TB, f *fake, change func(o *gateway.Options)) *gateway
 // serve starts a server for g on a free port and returns its address.
 func serve(t testing.TB, g *gateway.Gateway) string {
 	t.Helper()
+	return serveWith(t, gateway.NewHTTPServer(g))
+}
+
+func serveHandler(t testing.TB, h http.Handler) string {
+	t.Helper()
+	return serveWith(t, &http.Server{Handler: h})
+}
+
+func serveWith(t testing.TB, s *http.Server) string {
+	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := gateway.NewHTTPServer(g)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)

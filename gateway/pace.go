@@ -26,6 +26,7 @@ type pacedBody struct {
 	bytes       int64
 	started     bool // a byte was asked for: the server has sent 100 Continue
 	ended       bool // io.EOF was seen
+	failed      bool // another error was seen
 	windowBytes int64
 	windowLeft  time.Duration
 }
@@ -55,6 +56,7 @@ func (b *pacedBody) Read(p []byte) (int, error) {
 		_ = b.control.SetReadDeadline(time.Time{})
 		return n, err
 	}
+	b.failed = true
 	kind := object.IncompleteBody
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		kind = object.RequestTimeout
@@ -64,10 +66,16 @@ func (b *pacedBody) Read(p []byte) (int, error) {
 
 func (b *pacedBody) Close() error { return b.body.Close() }
 
-// leave bounds what the server itself reads of a body that nobody wanted.
+// leave bounds what the server itself reads of a body that nobody wanted: it
+// does so between the answer's first byte being written and being sent, so well within the
+// time that the answer has. Of a body that failed nothing more is read.
 func (b *pacedBody) leave() {
-	if !b.ended {
-		_ = b.control.SetReadDeadline(time.Now().Add(drainTimeout))
+	switch {
+	case b.ended:
+	case b.failed:
+		_ = b.control.SetReadDeadline(time.Now())
+	default:
+		_ = b.control.SetReadDeadline(time.Now().Add(min(drainTimeout, b.limits.ClientWindow/2)))
 	}
 }
 
