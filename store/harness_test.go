@@ -16,6 +16,7 @@ import (
 
 	"github.com/stampede-store/stampede/chunkclient"
 	"github.com/stampede-store/stampede/chunkclient/clienttest"
+	"github.com/stampede-store/stampede/chunkd/segment"
 	"github.com/stampede-store/stampede/fdblayer"
 	"github.com/stampede-store/stampede/fdblayer/kv"
 	"github.com/stampede-store/stampede/fdblayer/kv/pebblekv"
@@ -45,8 +46,11 @@ type harness struct {
 	node *clienttest.Node
 }
 
-// setup are a test's choices of a harness.
+// setup are a test's choices of a harness. The zero value is good.
 type setup struct {
+	// fs holds the metadata; default: one in memory.
+	fs vfs.FS
+	// node is the chunk node; default: a clienttest.Node.
 	node chunkclient.Node
 	// database wraps the engine.
 	database func(kv.Database) kv.Database
@@ -54,9 +58,19 @@ type setup struct {
 
 func newHarness(t testing.TB) *harness { return newHarnessOn(t, setup{}) }
 
+// newHarnessOn opens a store with the two buckets, which a store opened before on the same file
+// system may have made.
 func newHarnessOn(t testing.TB, o setup) *harness {
 	t.Helper()
-	engine, err := pebblekv.Open(pebblekv.Options{Dir: "metadata", FS: vfs.NewMem(), CacheBytes: mib, MemTableBytes: 4 * mib, ReserveBytes: -1})
+	h := &harness{t: t}
+	if o.fs == nil {
+		o.fs = vfs.NewMem()
+	}
+	if o.node == nil {
+		h.node = &clienttest.Node{}
+		o.node = h.node
+	}
+	engine, err := pebblekv.Open(pebblekv.Options{Dir: "metadata", FS: o.fs, CacheBytes: mib, MemTableBytes: 4 * mib, ReserveBytes: -1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -65,17 +79,12 @@ func newHarnessOn(t testing.TB, o setup) *harness {
 	if o.database != nil {
 		db = o.database(db)
 	}
-	layer, err := fdblayer.Open(context.Background(), fdblayer.Options{DB: db, SoleProcess: true})
+	h.layer, err = fdblayer.Open(context.Background(), fdblayer.Options{DB: db, SoleProcess: true})
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { check(t, layer.Close(context.Background())) })
-	h := &harness{t: t, layer: layer}
-	if o.node == nil {
-		h.node = &clienttest.Node{}
-		o.node = h.node
-	}
-	lease, err := layer.NewBlob()
+	t.Cleanup(func() { check(t, h.layer.Close(context.Background())) })
+	lease, err := h.layer.NewBlob()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -90,16 +99,27 @@ func newHarnessOn(t testing.TB, o setup) *harness {
 			t.Errorf("%d bytes of memory are still held", held)
 		}
 	})
-	h.Store = store.New(store.Options{Layer: layer, Chunks: chunks, Now: func() time.Time { return clock }})
+	h.Store = store.New(store.Options{Layer: h.layer, Chunks: chunks, Now: func() time.Time { return clock }})
 	for _, b := range []object.Bucket{
 		{Name: bucket, Owner: "me", Region: "here"},
 		{Name: versioned, Owner: "me", Versioning: object.VersioningEnabled},
 	} {
-		if _, err := h.CreateBucket(context.Background(), b); err != nil {
+		if _, err := h.CreateBucket(context.Background(), b); err != nil && !errors.Is(err, object.BucketAlreadyOwnedByYou) {
 			t.Fatal(err)
 		}
 	}
 	return h
+}
+
+// openSegments opens a real chunk node on a file system.
+func openSegments(t testing.TB, fs vfs.FS) *segment.Store {
+	t.Helper()
+	s, err := segment.Open(segment.Options{Dir: "chunks", FS: fs, Node: 1, SegmentBytes: 8 * mib, MinFreeBytes: -1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { check(t, s.Close()) })
+	return s
 }
 
 func check(t testing.TB, err error) {
