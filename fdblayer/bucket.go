@@ -178,11 +178,14 @@ func (l *Layer) ListBuckets(ctx context.Context, prefix, after string, limit int
 	limit = min(limit, object.BucketsMaxPage)
 	token, err := l.read(ctx, op, func(ctx context.Context, t *txn) error {
 		r := t.Snapshot() // one version, and nothing is written
-		page, err := r.GetRange(l.keys.BucketNames(prefix, after), kv.RangeOptions{Limit: limit}).Get(ctx)
+		// One more tells whether there is one: a page that the limit ended may be the last.
+		page, err := r.GetRange(l.keys.BucketNames(prefix, after), kv.RangeOptions{Limit: limit + 1}).Get(ctx)
 		if err != nil {
 			return err
 		}
-		p = BucketPage{Buckets: make([]object.Bucket, 0, len(page.Rows)), More: page.More}
+		more := len(page.Rows) > limit
+		page.Rows = page.Rows[:min(len(page.Rows), limit)]
+		p = BucketPage{Buckets: make([]object.Bucket, 0, len(page.Rows)), More: more}
 		ids := make([]object.BucketID, len(page.Rows))
 		rows := make([]kv.Future[[]byte], len(page.Rows))
 		for i, row := range page.Rows {

@@ -90,7 +90,7 @@ func Open(ctx context.Context, o Options) (*Layer, error) {
 		wake: make(chan struct{}, 1), stopped: make(chan struct{}),
 	}
 	l.guardRange = keys.Only(l.keys.Guard())
-	l.localGroupRange = keys.Only(l.keys.Group(localGroup))
+	l.localGroupRange = keys.Only(l.keys.Group(LocalGroup))
 	op := operation{name: "fdblayer.Open"}
 	if err := l.start(ctx); err != nil {
 		return nil, l.failure(op, nil, err)

@@ -8,8 +8,8 @@ import (
 	"github.com/stampede-store/stampede/object"
 )
 
-// localGroup is the only group of a store in one process.
-const localGroup object.GroupID = 1
+// LocalGroup is the only group of a store in one process.
+const LocalGroup object.GroupID = 1
 
 // BlobLease is a blob id whose upload is under way: while it lives, the
 // session's low-water mark stays below it.
@@ -27,7 +27,7 @@ func (l *Layer) NewBlob() (*BlobLease, error) {
 	if err != nil {
 		return nil, &object.Error{Op: "fdblayer.NewBlob", Kind: object.Unavailable, Err: err}
 	}
-	return &BlobLease{session: s, sequence: s.beginUpload(), group: localGroup}, nil
+	return &BlobLease{session: s, sequence: s.beginUpload(), group: LocalGroup}, nil
 }
 
 // ID is the reserved id.
@@ -59,7 +59,7 @@ func (b *BlobLease) end() {
 
 // groupRange is the pinned range of a group's row.
 func (l *Layer) groupRange(g object.GroupID) kv.Range {
-	if g == localGroup {
+	if g == LocalGroup {
 		return l.localGroupRange
 	}
 	return keys.Only(l.keys.Group(g))

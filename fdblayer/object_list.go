@@ -88,13 +88,14 @@ func (l *Layer) objectScan(b object.BucketID, q *ListObjects) keyScan {
 		},
 		behind: func(prefix string) []byte { return l.keys.ListBehindPrefix(b, bounded(prefix)) },
 	}
-	switch rolled, ok := s.rollUp(q.After); {
-	case q.AfterPrefix:
-		s.rows = keys.From(s.rows, s.behind(q.After))
-	case ok:
-		s.rows = keys.From(s.rows, s.behind(rolled))
-	case q.After != "":
+	if q.After != "" {
 		s.rows = keys.From(s.rows, l.keys.ListBehind(b, bounded(q.After)))
+	}
+	if q.AfterPrefix {
+		s.rows = keys.From(s.rows, s.behind(q.After))
+	}
+	if rolled, ok := s.rollUp(q.After); ok {
+		s.rows = keys.From(s.rows, s.behind(rolled))
 	}
 	return s
 }

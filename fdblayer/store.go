@@ -14,8 +14,8 @@ import (
 
 const (
 	firstEra = 1
-	// localNode is the only node of the local group.
-	localNode object.NodeID = 1
+	// LocalNode is the only node of the local group.
+	LocalNode object.NodeID = 1
 	// clusterBytes is the length of a cluster id before it is written in hex.
 	clusterBytes = 8
 )
@@ -127,8 +127,8 @@ func (l *Layer) initialise(ctx context.Context, tx kv.Tx, cluster string) error 
 	} {
 		tx.Set(l.keys.Meta(m.name), keys.EncodeMeta(m.value))
 	}
-	group, node := l.keys.Group(localGroup), l.keys.Node(localNode)
-	tx.Set(group, keys.EncodeGroup(keys.Group{Nodes: []object.NodeID{localNode}, Copies: 1}))
+	group, node := l.keys.Group(LocalGroup), l.keys.Node(LocalNode)
+	tx.Set(group, keys.EncodeGroup(keys.Group{Nodes: []object.NodeID{LocalNode}, Copies: 1}))
 	tx.Set(node, keys.EncodeNode(keys.Node{}))
 	tx.Set(l.keys.Guard(), keys.EncodeEmpty())
 	l.era = firstEra

@@ -69,13 +69,14 @@ func (l *Layer) uploadScan(b object.BucketID, q *ListUploads) keyScan {
 		},
 		behind: func(prefix string) []byte { return l.keys.UploadBehindPrefix(b, bounded(prefix)) },
 	}
-	switch rolled, ok := s.rollUp(q.AfterKey); {
-	case q.AfterPrefix:
-		s.rows = keys.From(s.rows, s.behind(q.AfterKey))
-	case ok:
-		s.rows = keys.From(s.rows, s.behind(rolled))
-	case q.AfterKey != "":
+	if q.AfterKey != "" {
 		s.rows = keys.From(s.rows, l.keys.UploadBehind(b, bounded(q.AfterKey), q.AfterUpload))
+	}
+	if q.AfterPrefix {
+		s.rows = keys.From(s.rows, s.behind(q.AfterKey))
+	}
+	if rolled, ok := s.rollUp(q.AfterKey); ok {
+		s.rows = keys.From(s.rows, s.behind(rolled))
 	}
 	return s
 }

@@ -76,7 +76,7 @@ func (l *Layer) ListParts(ctx context.Context, b object.BucketName, k object.Key
 		row := r.Get(l.keys.Upload(bucket.ID, k, id))
 		var parts kv.Future[kv.Page]
 		if limit > 0 && after < object.PartsMax {
-			parts = r.GetRange(l.keys.Parts(id, max(after, 0)+1, object.PartsMax), kv.RangeOptions{Limit: limit})
+			parts = r.GetRange(l.keys.Parts(id, max(after, 0)+1, object.PartsMax), kv.RangeOptions{Limit: limit + 1})
 		}
 		u, err := t.liveUpload(ctx, op, row, name)
 		if err != nil {
@@ -90,7 +90,9 @@ func (l *Layer) ListParts(ctx context.Context, b object.BucketName, k object.Key
 		if err != nil {
 			return err
 		}
-		page.More = rows.More
+		if page.More = len(rows.Rows) > limit; page.More {
+			rows.Rows = rows.Rows[:limit]
+		}
 		page.Parts, err = l.decodeParts(rows)
 		return err
 	})
