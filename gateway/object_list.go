@@ -2,7 +2,6 @@ package gateway
 
 import (
 	"context"
-	"strings"
 
 	"github.com/stampede-store/stampede/fdblayer"
 	"github.com/stampede-store/stampede/gateway/s3xml"
@@ -35,19 +34,6 @@ func (r *request) listRequest() (listRequest, error) {
 		Bucket: r.bucket, Prefix: r.query.Get("prefix"), Delimiter: r.query.Get("delimiter"), KeysMax: keysMax,
 	}
 	return l, nil
-}
-
-// startBehind begins the listing behind a key that the client gave. When it is what a
-// page of this listing would show as a common prefix, it stands for all keys below
-// it: version 1 hands prefixes out as NextMarker.
-func (l *listRequest) startBehind(after string) {
-	l.query.After = after
-	l.query.AfterPrefix = isCommonPrefix(after, l.query.Prefix, l.query.Delimiter)
-}
-
-func isCommonPrefix(s, prefix, delimiter string) bool {
-	rest, ok := strings.CutPrefix(s, prefix)
-	return ok && delimiter != "" && strings.Index(rest, delimiter) == len(rest)-len(delimiter) && rest != ""
 }
 
 // document begins the answer with what both versions show.
@@ -87,7 +73,7 @@ func (g *Gateway) listObjects(ctx context.Context, r *request) (*response, error
 		return nil, err
 	}
 	marker := r.query.Get("marker")
-	l.startBehind(marker)
+	l.query.After = marker
 	page, err := r.store.ListObjects(ctx, l.query)
 	if err != nil {
 		return nil, err
@@ -110,7 +96,7 @@ func (g *Gateway) listObjectsV2(ctx context.Context, r *request) (*response, err
 	var token, startAfter *string
 	if values, ok := r.query["start-after"]; ok {
 		startAfter = new(l.encode(values[0]))
-		l.startBehind(values[0])
+		l.query.After = values[0]
 	}
 	if values, ok := r.query["continuation-token"]; ok {
 		token = &values[0]

@@ -73,13 +73,11 @@ func (g *Gateway) listUploads(ctx context.Context, r *request) (*response, error
 	q := fdblayer.ListUploads{
 		Bucket: r.bucket, Prefix: l.query.Prefix, Delimiter: l.query.Delimiter,
 		AfterKey: keyMarker, UploadsMax: limit,
-		AfterPrefix: isCommonPrefix(keyMarker, l.query.Prefix, l.query.Delimiter),
 	}
 	if idMarker != "" && keyMarker != "" { // alone S3 ignores it
 		if q.AfterUpload, err = object.ParseStamp(idMarker); err != nil {
 			return nil, invalidArgument("upload-id-marker", idMarker, "Invalid uploadId marker")
 		}
-		q.AfterPrefix = false
 	}
 	page, err := r.store.ListUploads(ctx, q)
 	if err != nil {

@@ -12,6 +12,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net/http"
+	"net/url"
 	"os"
 	"strings"
 	"sync"
@@ -232,8 +233,9 @@ func send(t testing.TB, q rawRequest) rawResponse {
 	request, err := http.NewRequestWithContext(t.Context(), q.method, e.url, strings.NewReader(q.body))
 	noError(t, err)
 	path, query, _ := strings.Cut(q.path, "?")
-	request.URL.Opaque = "//" + request.URL.Host + path
-	request.URL.RawQuery = query
+	request.URL.RawPath, request.URL.RawQuery = path, query
+	request.URL.Path, err = url.PathUnescape(path)
+	noError(t, err)
 	if q.host != "" {
 		request.Host = q.host
 	}

@@ -102,7 +102,7 @@ func TestKeyRefused(t *testing.T) {
 	b := newBucket(t, c)
 	_, err := c.PutObject(t.Context(), &s3.PutObjectInput{Bucket: &b, Key: aws.String(strings.Repeat("k", 1025))})
 	wantError(t, err, "KeyTooLongError", 400)
-	r := send(t, rawRequest{method: "PUT", path: "/" + b + "/%ff%fe"})
+	r := send(t, rawRequest{method: "PUT", path: "/" + b + "/%FF%FE"})
 	if r.StatusCode != 400 {
 		t.Errorf("a key that is not UTF-8: got %d %s", r.StatusCode, r.body)
 	}
