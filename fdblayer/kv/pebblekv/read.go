@@ -304,6 +304,9 @@ func (m *merger) seek(begin, end []byte) (valid bool, err error) {
 	if m.o.Reverse {
 		return m.iter.SeekLT(end) && bytes.Compare(m.iter.Key(), begin) >= 0, m.iter.Error()
 	}
+	if len(begin) == 0 { // there is no key before it, and Pebble's own checks don't like it
+		return m.iter.First() && bytes.Compare(m.iter.Key(), end) < 0, m.iter.Error()
+	}
 	return m.iter.SeekGE(begin) && bytes.Compare(m.iter.Key(), end) < 0, m.iter.Error()
 }
 
