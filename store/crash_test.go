@@ -53,7 +53,7 @@ func crash(t *testing.T, seed uint64) {
 	t.Logf("seed %d", seed)
 	rnd := rand.New(rand.NewPCG(seed, 1))
 	fs := vfs.NewCrashableMem()
-	h := newHarnessOn(t, setup{fs: fs, node: openSegments(t, fs)})
+	h := newHarnessOn(t, setup{fs: fs, node: openSegments(t, fs, "")})
 	w := &world{}
 	acks := make(chan struct{})
 	var wg sync.WaitGroup
@@ -83,7 +83,7 @@ func crash(t *testing.T, seed uint64) {
 	}()
 	for range acks { // lets the clients end
 	}
-	after := newHarnessOn(t, setup{fs: clone, node: openSegments(t, clone)})
+	after := newHarnessOn(t, setup{fs: clone, node: openSegments(t, clone, "")})
 	for _, c := range clients {
 		for _, k := range c.keys {
 			c.verify(t, after, k)

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"io"
 	"math/rand/v2"
+	"path/filepath"
 	"slices"
 	"testing"
 	"time"
@@ -48,8 +49,9 @@ type harness struct {
 
 // setup are a test's choices of a harness. The zero value is good.
 type setup struct {
-	// fs holds the metadata; default: one in memory.
-	fs vfs.FS
+	// fs holds the metadata, in the folder dir; default: one in memory.
+	fs  vfs.FS
+	dir string
 	// node is the chunk node; default: a clienttest.Node.
 	node chunkclient.Node
 	// database wraps the engine.
@@ -70,7 +72,7 @@ func newHarnessOn(t testing.TB, o setup) *harness {
 		h.node = &clienttest.Node{}
 		o.node = h.node
 	}
-	engine, err := pebblekv.Open(pebblekv.Options{Dir: "metadata", FS: o.fs, CacheBytes: mib, MemTableBytes: 4 * mib, ReserveBytes: -1})
+	engine, err := pebblekv.Open(pebblekv.Options{Dir: filepath.Join(o.dir, "metadata"), FS: o.fs, CacheBytes: mib, MemTableBytes: 4 * mib, ReserveBytes: -1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -111,10 +113,10 @@ func newHarnessOn(t testing.TB, o setup) *harness {
 	return h
 }
 
-// openSegments opens a real chunk node on a file system.
-func openSegments(t testing.TB, fs vfs.FS) *segment.Store {
+// openSegments opens a real chunk node in a folder of a file system.
+func openSegments(t testing.TB, fs vfs.FS, dir string) *segment.Store {
 	t.Helper()
-	s, err := segment.Open(segment.Options{Dir: "chunks", FS: fs, Node: 1, SegmentBytes: 8 * mib, MinFreeBytes: -1})
+	s, err := segment.Open(segment.Options{Dir: filepath.Join(dir, "chunks"), FS: fs, Node: 1, SegmentBytes: 64 * mib, MinFreeBytes: -1})
 	if err != nil {
 		t.Fatal(err)
 	}
