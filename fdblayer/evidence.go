@@ -55,6 +55,14 @@ func (e *evidence) forget() {
 	}
 }
 
+// afterPanic is deferred: when a panic passes by, nobody has looked what became of the attempt, so the heartbeat
+// settles it. Otherwise it would stay open, with its lease, for as long as the session lives.
+func (e *evidence) afterPanic() {
+	if e.n != 0 && !e.unknown {
+		e.session.leave(attempt{session: e.session, n: e.n, lease: e.lease, mayLand: true})
+	}
+}
+
 // end is called when the transaction has ended. If the outcome is not known, the lease stays:
 // the low-water mark must not pass a commit that may be there.
 func (e *evidence) end() {

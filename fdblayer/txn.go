@@ -82,6 +82,7 @@ func (l *Layer) transact(ctx context.Context, op operation, o kv.RunOptions, f f
 		return commit{}, err
 	}
 	o.Evidence = e
+	defer e.afterPanic()
 	o.AttemptsMax = kv.DefaultAttemptsMax
 	if op.conditional {
 		o.AttemptsMax = conditionalAttemptsMax
