@@ -283,7 +283,8 @@ curl_anonymous() {
 
 client_curl() {
   new_bucket curl
-  (umask 077; printf 'user = "%s:%s"\naws-sigv4 = "aws:amz:%s:s3"\n' \
+  # S3 demands x-amz-content-sha256; Debian 12's curl signs it but does not set it.
+  (umask 077; printf 'user = "%s:%s"\naws-sigv4 = "aws:amz:%s:s3"\nheader = "x-amz-content-sha256: UNSIGNED-PAYLOAD"\n' \
     "$AWS_ACCESS_KEY_ID" "$AWS_SECRET_ACCESS_KEY" "$region" >"$work/curl.conf")
   # Outside of us-east-1 a bucket needs a document, so that region alone is left to curl.
   if [ "$region" = us-east-1 ]; then
