@@ -439,12 +439,14 @@ s3fs_large() {
   cmp "$work/large" "$mount/large"
   megabytes "$work/large"
 }
+# A rename is a copy by CopyObject; of a large file it would be by UploadPartCopy.
 s3fs_rename() {
-  mv "$mount/large" "$mount/renamed"
-  cmp "$work/large" "$mount/renamed"
+  mv "$mount/tree/strings/strings.go" "$mount/renamed.go"
+  cmp "$work/tree/strings/strings.go" "$mount/renamed.go"
+  [ ! -e "$mount/tree/strings/strings.go" ]
 }
 s3fs_delete() {
-  limited rm -r "$mount/tree" "$mount/renamed"
+  limited rm -r "$mount/tree" "$mount/large" "$mount/renamed.go"
   [ -z "$(ls -A "$mount")" ]
   s3fs_unmount
 }
