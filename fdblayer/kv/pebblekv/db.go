@@ -85,10 +85,10 @@ func (db *DB) open() error {
 		return errors.Join(ErrLocked, err)
 	}
 	db.lock = lock
+	db.space = newSpace(db.options, db.log)
 	db.guard = newGuard(db.options.FS, func(err error) {
 		db.log.Error("metadata can't be written any more; reading goes on, restart when the cause is gone", zap.Error(err))
-	})
-	db.space = newSpace(db.options, db.log)
+	}, db.space.tableFailed)
 	db.cache = pebble.NewCache(db.options.CacheBytes)
 	rows, err := pebble.Open(db.options.Dir, db.pebbleOptions())
 	if err != nil {

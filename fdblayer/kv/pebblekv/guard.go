@@ -22,10 +22,11 @@ import (
 //   - Tables can't be written any more, so memory is never replaced by a file.
 //
 // A failure to write a table is none of these: Pebble tries again with a new file. The
-// guard only slows it down.
+// guard only tells of it and slows Pebble down.
 type guard struct {
 	vfs.FS
-	onFailure func(error)
+	onFailure      func(error) // once
+	onTableFailure func(error) // every time
 
 	failed  atomic.Pointer[error]
 	closing chan struct{}
@@ -36,8 +37,8 @@ type guard struct {
 // which would follow at once.
 const retryPause = 100 * time.Millisecond
 
-func newGuard(fs vfs.FS, onFailure func(error)) *guard {
-	return &guard{FS: fs, onFailure: onFailure, closing: make(chan struct{})}
+func newGuard(fs vfs.FS, onFailure, onTableFailure func(error)) *guard {
+	return &guard{FS: fs, onFailure: onFailure, onTableFailure: onTableFailure, closing: make(chan struct{})}
 }
 
 // failure is the error that ended all writing, nil while there is none.
@@ -94,6 +95,8 @@ func (g *guard) outcome(r role, err error) error {
 		return nil
 	}
 	if r == roleTable {
+		g.onTableFailure(err)
+		g.pause()
 		return err
 	}
 	g.fail(err)
@@ -109,8 +112,11 @@ func (g *guard) before(r role) (write bool, err error) {
 	if failure == nil {
 		return true, nil
 	}
-	if r == roleLog {
+	switch r {
+	case roleLog:
 		return false, nil
+	case roleTable:
+		g.pause()
 	}
 	return false, failure
 }
@@ -134,9 +140,6 @@ func (g *guard) create(name string, create func() (vfs.File, error)) (vfs.File, 
 		err = g.outcome(r, err)
 	}
 	if err != nil {
-		if r == roleTable {
-			g.pause()
-		}
 		return nil, err
 	}
 	if f == nil {

@@ -3,10 +3,12 @@ package pebblekv
 import (
 	"fmt"
 	"runtime"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/bloom"
 	"go.uber.org/zap"
+	"golang.org/x/time/rate"
 )
 
 // pebbleOptions are Pebble's settings, and why.
@@ -42,18 +44,26 @@ func (db *DB) pebbleOptions() *pebble.Options {
 	return o
 }
 
+// backgroundLogEvery bounds the lines about one failure that repeats.
+const backgroundLogEvery = 10 * time.Second
+
 // listener hears of failures in the background.
 func (db *DB) listener() *pebble.EventListener {
+	seldom := rate.Sometimes{Interval: backgroundLogEvery} // it is repeated at once
 	return &pebble.EventListener{
 		BackgroundError: func(err error) {
-			db.log.Error("metadata: background work failed", zap.Error(err))
+			seldom.Do(func() { db.log.Error("metadata: background work failed, it is repeated", zap.Error(err)) })
 		},
 		// Pebble's default ends the process. A damaged block fails the reads
 		// that need it, and nothing is written any more that may be derived from it.
 		DataCorruption: func(info pebble.DataCorruptionInfo) {
 			db.guard.fail(fmt.Errorf("damaged file: %s", info.String()))
 		},
-		FlushEnd: func(info pebble.FlushInfo) { db.space.flushed(info.Err) },
+		FlushEnd: func(info pebble.FlushInfo) {
+			if info.Err == nil {
+				db.space.flushed()
+			}
+		},
 		WriteStallBegin: func(info pebble.WriteStallBeginInfo) {
 			db.log.Warn("metadata: commits wait for the disk", zap.String("reason", info.Reason))
 		},

@@ -24,8 +24,13 @@ type space struct {
 	mu       sync.Mutex
 	lookedAt time.Time
 	low      error // the reserve is used up
-	flush    error // the last flush failed
+	table    error // the last failure to write a table, and when it was
+	tableAt  time.Time
 }
+
+// tableFailureFor is how long commits are refused after a failure to write a table. Pebble repeats
+// a flush that fails every retryPause, which renews it.
+const tableFailureFor = 10 * retryPause
 
 // spaceLookEvery is how old a look at the free space may be. At a gigabyte a second a
 // tenth of that goes by unseen, less than the default reserve.
@@ -50,14 +55,15 @@ func reserveBytes(o Options) int64 {
 func (s *space) check() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if now := time.Now(); now.Sub(s.lookedAt) > spaceLookEvery {
+	now := time.Now()
+	if now.Sub(s.lookedAt) > spaceLookEvery {
 		s.lookedAt = now
 		s.lookLocked()
 	}
-	if s.low != nil {
-		return s.low
+	if s.low == nil && now.Sub(s.tableAt) < tableFailureFor {
+		return s.table
 	}
-	return s.flush
+	return s.low
 }
 
 func (s *space) lookLocked() {
@@ -81,14 +87,19 @@ func (s *space) lookLocked() {
 	}
 }
 
-// flushed notes how a flush ended.
-func (s *space) flushed(err error) {
+// tableFailed notes that memory could not be written to disk.
+func (s *space) tableFailed(err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.flush = nil
-	if err != nil {
-		s.flush = &kv.Error{Op: "pebblekv.Commit", Kind: kv.Busy, Err: fmt.Errorf("flush: %w", withFull(err))}
-	}
+	s.table = &kv.Error{Op: "pebblekv.Commit", Kind: kv.Busy, Err: fmt.Errorf("write a table: %w", withFull(err))}
+	s.tableAt = time.Now()
+}
+
+// flushed notes that it could.
+func (s *space) flushed() {
+	s.mu.Lock()
+	s.table = nil
+	s.mu.Unlock()
 }
 
 // withFull adds kv.ErrFull to an error of a full disk.
