@@ -33,9 +33,6 @@ func TestReopen(t *testing.T) {
 	if got := sole.get("photos", "cat", ""); got != "meow" {
 		t.Errorf("after a fenced process wrote: %q", got)
 	}
-	if err := first.Ready(); !isKind(err, object.Unavailable) {
-		t.Errorf("a fenced process is ready: %v", err)
-	}
 	first.renewed()
 	first.put("photos", "cat", "again")
 	if got := sole.get("photos", "cat", ""); got != "again" {

@@ -328,6 +328,8 @@ func (l *Layer) heartbeats(ctx context.Context) {
 
 // renew is one step of heartbeats: a beat, or a new session for one that was lost.
 func (l *Layer) renew(ctx context.Context) error {
+	l.renewing.Lock() // for tests, which renew beside the heartbeat; nobody else waits here
+	defer l.renewing.Unlock()
 	s := l.session.Load()
 	if s == nil || s.lost.Load() {
 		ctx, cancel := context.WithTimeout(ctx, beatTimeout)
