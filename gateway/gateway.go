@@ -3,10 +3,9 @@ package gateway
 import (
 	"errors"
 	"fmt"
+	"net/http"
 	"strings"
 	"sync/atomic"
-
-	"net/http"
 	"time"
 
 	"go.uber.org/zap"

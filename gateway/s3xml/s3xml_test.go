@@ -46,30 +46,40 @@ func TestDocuments(t *testing.T) {
 		got  []byte
 		want string
 	}{
-		{"buckets", (&s3xml.ListAllMyBucketsResult{Owner: o, Buckets: []s3xml.Bucket{{Name: "b", Region: "r", Created: at}}, ContinuationToken: "t"}).XML(),
+		{
+			"buckets", (&s3xml.ListAllMyBucketsResult{Owner: o, Buckets: []s3xml.Bucket{{Name: "b", Region: "r", Created: at}}, ContinuationToken: "t"}).XML(),
 			"<ListAllMyBucketsResult" + ns + "><Owner>" + owner + "</Owner><Buckets><Bucket><Name>b</Name><CreationDate>" + date +
-				"</CreationDate><BucketRegion>r</BucketRegion></Bucket></Buckets><ContinuationToken>t</ContinuationToken></ListAllMyBucketsResult>"},
-		{"no buckets", (&s3xml.ListAllMyBucketsResult{Owner: o}).XML(),
-			"<ListAllMyBucketsResult" + ns + "><Owner>" + owner + "</Owner><Buckets></Buckets></ListAllMyBucketsResult>"},
+				"</CreationDate><BucketRegion>r</BucketRegion></Bucket></Buckets><ContinuationToken>t</ContinuationToken></ListAllMyBucketsResult>",
+		},
+		{
+			"no buckets", (&s3xml.ListAllMyBucketsResult{Owner: o}).XML(),
+			"<ListAllMyBucketsResult" + ns + "><Owner>" + owner + "</Owner><Buckets></Buckets></ListAllMyBucketsResult>",
+		},
 		{"location", s3xml.LocationConstraint("eu-west-1"), "<LocationConstraint" + ns + ">eu-west-1</LocationConstraint>"},
 		{"location of us-east-1", s3xml.LocationConstraint(""), "<LocationConstraint" + ns + "></LocationConstraint>"},
 		{"list 1", list.XMLVersion1(), "<ListBucketResult" + ns + "><Name>b</Name><Prefix>p</Prefix><Marker>m</Marker><NextMarker>c/</NextMarker>" +
 			listTail + "</ListBucketResult>"},
 		{"list 2", list.XMLVersion2(), "<ListBucketResult" + ns + "><Name>b</Name><Prefix>p</Prefix><ContinuationToken>t</ContinuationToken>" +
 			"<NextContinuationToken>u</NextContinuationToken><KeyCount>2</KeyCount><StartAfter></StartAfter>" + listTail + "</ListBucketResult>"},
-		{"copy", (&s3xml.CopyObjectResult{ETag: "e", LastModified: at, Checksum: sum}).XML(),
+		{
+			"copy", (&s3xml.CopyObjectResult{ETag: "e", LastModified: at, Checksum: sum}).XML(),
 			"<CopyObjectResult" + ns + "><LastModified>" + date + "</LastModified><ETag>&quot;e&quot;</ETag><ChecksumType>FULL_OBJECT</ChecksumType>" +
-				"<ChecksumCRC32>AQIDBA==</ChecksumCRC32></CopyObjectResult>"},
+				"<ChecksumCRC32>AQIDBA==</ChecksumCRC32></CopyObjectResult>",
+		},
 		{"delete", (&s3xml.DeleteResult{
 			Deleted: []s3xml.Deleted{{Key: "a"}, {Key: "b", VersionID: "v", DeleteMarker: true, DeleteMarkerVersionID: "v"}},
 			Errors:  []s3xml.DeleteError{{Key: "c", Code: "X", Message: "Y"}},
 		}).XML(), "<DeleteResult" + ns + "><Deleted><Key>a</Key></Deleted><Deleted><Key>b</Key><VersionId>v</VersionId><DeleteMarker>true</DeleteMarker>" +
 			"<DeleteMarkerVersionId>v</DeleteMarkerVersionId></Deleted><Error><Key>c</Key><Code>X</Code><Message>Y</Message></Error></DeleteResult>"},
-		{"initiate", (&s3xml.InitiateMultipartUploadResult{Bucket: "b", Key: "k", UploadID: "u"}).XML(),
-			"<InitiateMultipartUploadResult" + ns + "><Bucket>b</Bucket><Key>k</Key><UploadId>u</UploadId></InitiateMultipartUploadResult>"},
-		{"complete", (&s3xml.CompleteMultipartUploadResult{Location: "l", Bucket: "b", Key: "k", ETag: "e-2", Checksum: sum}).XML(),
+		{
+			"initiate", (&s3xml.InitiateMultipartUploadResult{Bucket: "b", Key: "k", UploadID: "u"}).XML(),
+			"<InitiateMultipartUploadResult" + ns + "><Bucket>b</Bucket><Key>k</Key><UploadId>u</UploadId></InitiateMultipartUploadResult>",
+		},
+		{
+			"complete", (&s3xml.CompleteMultipartUploadResult{Location: "l", Bucket: "b", Key: "k", ETag: "e-2", Checksum: sum}).XML(),
 			"<CompleteMultipartUploadResult" + ns + "><Location>l</Location><Bucket>b</Bucket><Key>k</Key><ETag>&quot;e-2&quot;</ETag>" +
-				"<ChecksumCRC32>AQIDBA==</ChecksumCRC32><ChecksumType>FULL_OBJECT</ChecksumType></CompleteMultipartUploadResult>"},
+				"<ChecksumCRC32>AQIDBA==</ChecksumCRC32><ChecksumType>FULL_OBJECT</ChecksumType></CompleteMultipartUploadResult>",
+		},
 		{"parts", (&s3xml.ListPartsResult{
 			Bucket: "b", Key: "k", UploadID: "u", PartNumberMarker: 1, NextPartNumberMarker: 2, MaxParts: 3, IsTruncated: true, Owner: o,
 			StorageClass: "STANDARD", Parts: []s3xml.Part{{Number: 2, LastModified: at, ETag: "e", SizeBytes: 5, Checksum: sum}},
