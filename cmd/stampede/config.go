@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"os"
 	"slices"
 
 	"github.com/alecthomas/kong"
@@ -35,6 +36,17 @@ func loadConfig(r io.Reader) (kong.Resolver, error) {
 type config struct {
 	kong.Resolver
 	names map[string]any
+}
+
+// Resolve finds an option in the file, unless the environment has it: what is
+// closer to the call wins.
+func (c *config) Resolve(context *kong.Context, parent *kong.Path, flag *kong.Flag) (any, error) {
+	for _, name := range flag.Envs {
+		if _, ok := os.LookupEnv(name); ok {
+			return nil, nil
+		}
+	}
+	return c.Resolver.Resolve(context, parent, flag)
 }
 
 func (c *config) Validate(app *kong.Application) error {
