@@ -207,7 +207,7 @@ func (db *DB) decide(r *request) error {
 // disk, and a restart will show. The guard lets nothing be written after it.
 func (db *DB) answerUnknown(accepted []*request, err error) {
 	db.counters.unknown.Add(uint64(len(accepted)))
-	db.log.Error("metadata: commits with an unknown result", zap.Int("commits", len(accepted)), zap.Error(err))
+	db.log.Error("metadata: commits with an unknown result", zap.Int("commits", len(accepted)), zap.String("error", err.Error()))
 	for _, r := range accepted {
 		r.finish(kv.Commit{}, &kv.Error{Op: "pebblekv.Commit", Kind: kv.MayStillLand, Err: withFull(err)})
 	}

@@ -55,8 +55,9 @@ const (
 	versionMax  = kv.Version(math.MaxInt64 - 2*ceilingStep)
 )
 
-// Open opens the folder, and creates it if it is absent. What was committed before a crash is there,
-// nothing else has to be read. The cause of an error may be ErrLocked or ErrNewerFormat.
+// Open opens the folder, and creates it if it is absent. What was committed before a crash is there;
+// the log is read back, nothing else. The cause of an error may be ErrLocked or ErrNewerFormat. While the
+// disk is too full to write out what the log holds, Open waits for space, and says so in the log.
 func Open(o Options) (*DB, error) {
 	o = o.withDefaults()
 	db := &DB{options: o, log: o.Log}
@@ -77,6 +78,7 @@ func (db *DB) open() error {
 	if err := db.options.FS.MkdirAll(db.options.Dir, 0o700); err != nil {
 		return err
 	}
+	db.options = db.options.sized()
 	lock, err := pebble.LockDirectory(db.options.Dir, db.options.FS)
 	if err != nil {
 		if errors.Is(err, fs.ErrPermission) || errors.Is(err, fs.ErrNotExist) {
@@ -87,7 +89,7 @@ func (db *DB) open() error {
 	db.lock = lock
 	db.space = newSpace(db.options, db.log)
 	db.guard = newGuard(db.options.FS, func(err error) {
-		db.log.Error("metadata can't be written any more; reading goes on, restart when the cause is gone", zap.Error(err))
+		db.log.Error("metadata can't be written any more; reading goes on, restart when the cause is gone", zap.String("error", err.Error()))
 	}, db.space.tableFailed)
 	db.cache = pebble.NewCache(db.options.CacheBytes)
 	rows, err := pebble.Open(db.options.Dir, db.pebbleOptions())

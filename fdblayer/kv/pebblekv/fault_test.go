@@ -478,3 +478,53 @@ func TestClosed(t *testing.T) {
 	}
 	db.Metrics()
 }
+
+// TestBatchPriority commits more at once, at both priorities, than the queue takes of background work: it
+// waits its turn and all of it is done; one that waits too long has not happened.
+func TestBatchPriority(t *testing.T) {
+	fs := &gateFS{FS: vfs.NewMem(), arrived: make(chan struct{}, 1024)}
+	db := open(t, pebblekv.Options{Dir: "db", FS: fs})
+	put := func(ctx context.Context, p kv.Priority, key string) error {
+		tx := db.Begin(kv.TxOptions{Priority: p})
+		defer tx.Cancel()
+		for i := range 5 {
+			tx.Set(fmt.Appendf(nil, "%s.%d", key, i), make([]byte, kv.ValueMaxBytes))
+		}
+		_, err := tx.Commit(ctx)
+		return err
+	}
+	fs.shut()
+	const n = 16 // of half a megabyte each
+	results := make(chan error, 2*n)
+	for i := range n {
+		go func() { results <- put(t.Context(), kv.Batch, fmt.Sprint("batch", i)) }()
+	}
+	<-fs.arrived
+	ctx, cancel := context.WithCancel(t.Context())
+	late := make(chan error, n)
+	for i := range n {
+		go func() { late <- put(ctx, kv.Batch, fmt.Sprint("late", i)) }()
+	}
+	cancel()
+	for range n {
+		if err := <-late; !errors.Is(err, context.Canceled) || kv.KindOf(err) != 0 && kv.KindOf(err) != kv.MayStillLand {
+			t.Fatalf("given up while waiting: got %v", err)
+		}
+	}
+	for i := range n {
+		go func() { results <- put(t.Context(), kv.Default, fmt.Sprint("default", i)) }()
+	}
+	fs.open()
+	for range 2 * n {
+		if err := <-results; err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i := range n {
+		for _, p := range []string{"batch", "default"} {
+			if get(t, db, fmt.Sprintf("%s%d.4", p, i)) == nil {
+				t.Fatalf("%s %d is not there", p, i)
+			}
+		}
+	}
+}

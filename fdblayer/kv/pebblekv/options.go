@@ -28,11 +28,12 @@ type Options struct {
 	// CacheBytes bounds the cache of blocks read. Default: 64 MiB.
 	CacheBytes int64
 	// MemTableBytes bounds one table of recent writes in memory; up to four wait
-	// for being flushed. A restart reads back about as much from the log. Default: 32 MiB.
+	// for being flushed. A restart reads back about as much from the log. Default: 32 MiB, less
+	// on a file system below 2 GiB (a 64th of it, at least 1 MiB).
 	MemTableBytes int64
 	// ReserveBytes is the free space below which commits are refused, so that Pebble can
-	// still flush and compact. Default: 4 * MemTableBytes, or a tenth of the file
-	// system if that is less. Negative: no check.
+	// still flush and compact. Whoever shares the file system must leave this much, too: with
+	// nothing left, Open waits for space. Default: 4 * MemTableBytes. Negative: no check.
 	ReserveBytes int64
 	// Clock is a monotonic clock: the time since any fixed moment. Default: the
 	// system's. Tests set it.
@@ -42,8 +43,10 @@ type Options struct {
 const (
 	defaultCacheBytes    = 64 << 20
 	defaultMemTableBytes = 32 << 20
-	// memTableBytesMin holds one transaction of the greatest size, and Pebble's rule that
-	// a batch above half a table goes another way.
+	// memTableShare keeps tables, and the log that is preallocated for one, small on a small disk.
+	memTableShare = 64
+	// memTableBytesMin bounds the overhead of many small tables. A batch above half a table goes to a
+	// table of its own, so that every transaction fits.
 	memTableBytesMin = 1 << 20
 
 	readVersionMaxAge = kv.ReadVersionMaxAgeSeconds * time.Second
@@ -63,13 +66,25 @@ func (o Options) withDefaults() Options {
 	if o.CacheBytes <= 0 {
 		o.CacheBytes = defaultCacheBytes
 	}
-	if o.MemTableBytes <= 0 {
-		o.MemTableBytes = defaultMemTableBytes
-	}
-	o.MemTableBytes = max(o.MemTableBytes, memTableBytesMin)
 	if o.Clock == nil {
 		start := time.Now()
 		o.Clock = func() time.Duration { return time.Since(start) }
+	}
+	return o
+}
+
+// sized returns a copy with the defaults that depend on the file system, on
+// which the folder must exist.
+func (o Options) sized() Options {
+	if o.MemTableBytes <= 0 {
+		o.MemTableBytes = defaultMemTableBytes
+		if usage, err := o.FS.GetDiskUsage(o.Dir); err == nil {
+			o.MemTableBytes = min(o.MemTableBytes, int64(usage.TotalBytes/memTableShare))
+		}
+	}
+	o.MemTableBytes = max(o.MemTableBytes, memTableBytesMin)
+	if o.ReserveBytes == 0 {
+		o.ReserveBytes = 4 * o.MemTableBytes
 	}
 	return o
 }

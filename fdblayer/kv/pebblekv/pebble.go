@@ -52,7 +52,9 @@ func (db *DB) listener() *pebble.EventListener {
 	seldom := rate.Sometimes{Interval: backgroundLogEvery} // it is repeated at once
 	return &pebble.EventListener{
 		BackgroundError: func(err error) {
-			seldom.Do(func() { db.log.Error("metadata: background work failed, it is repeated", zap.Error(err)) })
+			seldom.Do(func() {
+				db.log.Error("metadata: background work failed, it is repeated", zap.String("error", err.Error()))
+			})
 		},
 		// Pebble's default ends the process. A damaged block fails the reads
 		// that need it, and nothing is written any more that may be derived from it.

@@ -37,18 +37,7 @@ const tableFailureFor = 10 * retryPause
 const spaceLookEvery = 50 * time.Millisecond
 
 func newSpace(o Options, log *zap.Logger) *space {
-	return &space{fs: o.FS, dir: o.Dir, reserve: reserveBytes(o), log: log}
-}
-
-func reserveBytes(o Options) int64 {
-	if o.ReserveBytes != 0 {
-		return o.ReserveBytes
-	}
-	reserve := 4 * o.MemTableBytes
-	if usage, err := o.FS.GetDiskUsage(o.Dir); err == nil {
-		reserve = min(reserve, int64(usage.TotalBytes/10))
-	}
-	return reserve
+	return &space{fs: o.FS, dir: o.Dir, reserve: o.ReserveBytes, log: log}
 }
 
 // check returns the error for a commit that can't be taken now.

@@ -192,6 +192,9 @@ func (tx *transaction) AddReadConflict(r kv.Range) {
 
 // addReadConflict declares what a read depends on. The slices are kept.
 func (tx *transaction) addReadConflict(begin, end []byte) {
+	if tx.readConflicts == nil {
+		tx.readConflicts = make([]span, 0, 8)
+	}
 	from := len(tx.readConflicts)
 	if w := tx.ownWrites(); w != nil {
 		tx.readConflicts = w.conflictSpans(tx.readConflicts, string(begin), string(end))

@@ -73,14 +73,20 @@ func TestOrder(t *testing.T) {
 		nil,
 		[]byte(""), []byte("\x00"), []byte("\x00\xff"), []byte("\x01"), []byte("a"), []byte("a\x00"), []byte("a\x00b"), []byte("ab"), []byte("\xff"),
 		"", "\x00", "a", "a\x00", "ab", "b",
-		tuple.Tuple{}, tuple.Tuple{nil}, tuple.Tuple{nil, nil}, tuple.Tuple{[]byte("")}, tuple.Tuple{int64(0)},
+		tuple.Tuple{},
+		tuple.Tuple{nil},
+		tuple.Tuple{nil, nil},
+		tuple.Tuple{[]byte("")},
+		tuple.Tuple{int64(0)},
 		int64(math.MinInt64), int64(-1 << 32), int64(-65536), int64(-65535), int64(-257), int64(-256), int64(-255), int64(-2), int64(-1),
 		0, 1, 2, 255, 256, 257, 65535, 65536, int64(1 << 32), int64(math.MaxInt64), uint64(math.MaxInt64) + 1, uint64(math.MaxUint64),
 		float32(math.Inf(-1)), float32(-1.5), float32(math.Copysign(0, -1)), float32(0), float32(1.5), float32(math.Inf(1)),
 		math.Inf(-1), -1.5, math.Copysign(0, -1), 0.0, math.SmallestNonzeroFloat64, 1.5, math.Inf(1),
 		false, true,
-		tuple.UUID{}, uuid,
-		tuple.Versionstamp{}, stamp, tuple.IncompleteVersionstamp(0), tuple.IncompleteVersionstamp(1),
+		tuple.UUID{},
+		uuid,
+		tuple.Versionstamp{},
+		stamp, tuple.IncompleteVersionstamp(0), tuple.IncompleteVersionstamp(1),
 	}
 	for i := 1; i < len(ordered); i++ {
 		// A second element must not disturb the order of the first.
