@@ -118,7 +118,7 @@ isolate() {
   export AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY STAMPEDE_ENDPOINT=$endpoint
   unset AWS_PROFILE AWS_DEFAULT_PROFILE AWS_SESSION_TOKEN AWS_ENDPOINT_URL AWS_ENDPOINT_URL_S3
   unset http_proxy https_proxy all_proxy HTTP_PROXY HTTPS_PROXY ALL_PROXY
-  printf '[default]\ns3 =\n  addressing_style = path\n' >"$AWS_CONFIG_FILE"
+  printf '[default]\ns3 =\n  addressing_style = path\n  signature_version = s3v4\n' >"$AWS_CONFIG_FILE"
 }
 
 buckets=()
