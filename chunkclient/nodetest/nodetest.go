@@ -304,8 +304,17 @@ func testGetRanges(t *testing.T, h Harness) {
 	}
 	const maxInt = int(^uint(0) >> 1)
 	for _, r := range [][2]int{
-		{0, 0}, {0, -1}, {-1, 1}, {-1, 2}, {3*block + 100, 1}, {3*block + 99, 2}, {0, 3*block + 101},
-		{0, maxInt}, {maxInt, maxInt}, {maxInt, 1}, {1, maxInt},
+		{0, 0},
+		{0, -1},
+		{-1, 1},
+		{-1, 2},
+		{3*block + 100, 1},
+		{3*block + 99, 2},
+		{0, 3*block + 101},
+		{0, maxInt},
+		{maxInt, maxInt},
+		{maxInt, 1},
+		{1, maxInt},
 	} {
 		_, err := n.Get(t.Context(), chunkwire.Get{ID: p.ID, Offset: r[0], Length: r[1]})
 		wantKind(t, fmt.Sprintf("range %d+%d", r[0], r[1]), err, object.InvalidArgument)

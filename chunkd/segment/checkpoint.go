@@ -42,15 +42,26 @@ func (c *checkpoint) wait() {
 	}
 }
 
+// begin reports whether a flush may start, and that it has.
+func (c *checkpoint) begin() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.flushing || c.failed {
+		return false
+	}
+	c.flushing = true
+	return true
+}
+
 // advance counts what was appended, and starts a flush when enough has come
 // together. The writer calls it, so that the flush covers exactly what was counted.
 func (s *Store) advance(bytes int64) {
 	c := &s.checkpoint
 	c.mu.Lock()
 	c.appended += bytes
-	due := c.appended-c.durable >= checkpointBytes && !c.flushing && !c.failed
+	due := c.appended-c.durable >= checkpointBytes
 	c.mu.Unlock()
-	if due {
+	if due && c.begin() {
 		if err := s.startFlush(); err != nil {
 			s.fail(err)
 		}
@@ -58,16 +69,17 @@ func (s *Store) advance(bytes int64) {
 }
 
 // startFlush makes all that was committed to the index durable, in the background.
+// There must be none under way.
 func (s *Store) startFlush() error {
 	c := &s.checkpoint
+	c.mu.Lock()
+	// Read before the flush begins: what is counted is committed.
+	reached := c.appended
+	c.mu.Unlock()
 	done, err := s.index.db.AsyncFlush()
 	if err != nil {
 		return err
 	}
-	c.mu.Lock()
-	c.flushing = true
-	reached := c.appended
-	c.mu.Unlock()
 	c.flushers.Go(func() {
 		select {
 		case <-done:
@@ -85,12 +97,20 @@ func (s *Store) startFlush() error {
 	return nil
 }
 
-// flushIndex makes the index durable and waits for it.
+// flushIndex makes durable what was committed to the index before the call, and waits
+// for it.
 func (s *Store) flushIndex() error {
-	s.checkpoint.wait()
-	if err := s.startFlush(); err != nil {
-		return err
+	for s.failed() == nil {
+		s.checkpoint.wait()
+		if !s.checkpoint.begin() {
+			continue // another one was faster; it may not cover all
+		}
+		if err := s.startFlush(); err != nil {
+			s.fail(err)
+			return err
+		}
+		s.checkpoint.wait()
+		break
 	}
-	s.checkpoint.wait()
 	return s.failed()
 }

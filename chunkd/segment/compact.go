@@ -229,6 +229,11 @@ func (s *Store) removeSegment(n uint32) error {
 	s.mu.Lock()
 	state := s.table.segments[n]
 	s.mu.Unlock()
+	// The durable index may still need what the segment says, and not know the copies:
+	// a delete in it that is kept nowhere else.
+	if err := s.flushIndex(); err != nil {
+		return err
+	}
 	s.files.drop(n)
 	var err error
 	if state.quarantined > 0 {

@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"strings"
 	"sync/atomic"
 	"time"
 
+	"github.com/cockroachdb/errors/oserror"
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/bloom"
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -131,29 +133,53 @@ func (e *indexEvents) backgroundError(err error) {
 	time.Sleep(indexRetryInterval)
 }
 
-// gateFS lets the index make no new file once it is broken.
+// gateFS lets the index make no new file once it is broken, and keeps Pebble from
+// ending the process when a folder can't be synced.
 type gateFS struct {
 	vfs.FS
-	broken *atomic.Bool
+	events *indexEvents
 }
 
 var errIndexBroken = errors.New("an earlier write of the index failed")
 
 func (g gateFS) Create(name string, c vfs.DiskWriteCategory) (vfs.File, error) {
-	if g.broken.Load() {
+	if g.events.broken.Load() {
 		return nil, errIndexBroken
 	}
 	return g.FS.Create(name, c)
 }
 
+func (g gateFS) OpenDir(name string) (vfs.File, error) {
+	f, err := g.FS.OpenDir(name)
+	if err != nil {
+		return nil, err
+	}
+	return gateDir{f, g.events}, nil
+}
+
 func (g gateFS) Unwrap() vfs.FS { return g.FS }
+
+type gateDir struct {
+	vfs.File
+	events *indexEvents
+}
+
+// Sync reports a failure to the store instead of to Pebble, which would panic. The store
+// is failed from then on, so nothing relies on the sync: no segment is removed.
+func (d gateDir) Sync() error {
+	if err := d.File.Sync(); err != nil {
+		d.events.broken.Store(true)
+		d.events.failed(fmt.Errorf("index: syncing the folder: %w", err))
+	}
+	return nil
+}
 
 func openIndex(o Options, store storeID, failed func(error)) (*index, error) {
 	events := &indexEvents{log: o.Log.Sugar(), failed: failed}
 	cache := pebble.NewCache(o.IndexCacheBytes)
 	defer cache.Unref()
 	po := &pebble.Options{
-		FS:                          gateFS{o.FS, &events.broken},
+		FS:                          gateFS{o.FS, events},
 		Cache:                       cache,
 		DisableWAL:                  true,
 		FormatMajorVersion:          pebble.FormatNewest,
@@ -167,11 +193,36 @@ func openIndex(o Options, store storeID, failed func(error)) (*index, error) {
 	for i := range po.Levels {
 		po.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
 	}
-	db, err := pebble.Open(o.FS.PathJoin(o.Dir, indexName), po)
+	dir := o.FS.PathJoin(o.Dir, indexName)
+	if err := removeLogs(o.FS, dir); err != nil {
+		return nil, err
+	}
+	db, err := pebble.Open(dir, po)
 	if err != nil {
 		return nil, err
 	}
 	return &index{db: db, store: store}, nil
+}
+
+// removeLogs removes Pebble's write-ahead logs. They are empty, since the index has
+// none, but Pebble replays them, and waits in Open for ever for a flush that fails.
+func removeLogs(fs vfs.FS, dir string) error {
+	names, err := fs.List(dir)
+	if oserror.IsNotExist(err) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		if !strings.HasSuffix(name, ".log") {
+			continue
+		}
+		if err := fs.Remove(fs.PathJoin(dir, name)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func appendChunkID(b []byte, id object.ChunkID) []byte {

@@ -51,8 +51,10 @@ func (s *Store) get(ctx context.Context, g chunkwire.Get) (chunkwire.Blocks, err
 			return chunkwire.Blocks{}, &errKind{kind: object.NoSuchChunk}
 		}
 		if g.Offset+g.Length > int(l.length) {
-			return chunkwire.Blocks{}, &errKind{object.InvalidArgument,
-				fmt.Errorf("range %d+%d of a chunk of %d bytes", g.Offset, g.Length, l.length)}
+			return chunkwire.Blocks{}, &errKind{
+				object.InvalidArgument,
+				fmt.Errorf("range %d+%d of a chunk of %d bytes", g.Offset, g.Length, l.length),
+			}
 		}
 		blocks, err := s.readBlocks(l, g)
 		if err == nil && s.punches.Load() == punches {

@@ -3,6 +3,7 @@ package segment
 import (
 	"errors"
 	"fmt"
+	"io"
 	"math"
 	"slices"
 
@@ -44,6 +45,9 @@ func (s *Store) load() error {
 			return fmt.Errorf("segment %08x: %w", n, err)
 		}
 	}
+	if err := s.countBadData(); err != nil {
+		return err
+	}
 	return s.settleMissing(numbers)
 }
 
@@ -77,7 +81,7 @@ func (s *Store) openOrRebuildIndex() (position, error) {
 	if s.index != nil {
 		err = errors.Join(err, s.closeIndex())
 	}
-	if statErr == nil {
+	if err != nil || statErr == nil {
 		s.log.Warn("the index is not usable and is built anew from the segments", zap.Error(err))
 		s.metrics.rebuilds.Add(1)
 	}
@@ -169,9 +173,10 @@ func (s *Store) replayFile(f vfs.File, n uint32, from int64, later []uint32) err
 		return s.dropStillborn(n, sc)
 	}
 	if len(later) == 0 {
-		if err := s.rewriteTail(f, sc); err != nil {
+		if err := s.rewriteTail(f, sc, headerOK); err != nil {
 			return err
 		}
+		headerOK = headerOK || sc.proven < headerBytes
 	}
 	return s.applyScan(f, sc, from, headerOK)
 }
@@ -188,8 +193,11 @@ func (s *Store) knownProof(n uint32) int64 {
 // or of another store is an error.
 func (s *Store) checkHeader(f vfs.File, n uint32) (bool, error) {
 	b := make([]byte, headerBytes)
-	if got, _ := f.ReadAt(b, 0); got < headerBytes {
-		return false, nil // an error of the disk shows up again in the scan
+	if got, err := f.ReadAt(b, 0); got < headerBytes {
+		if err == nil || errors.Is(err, io.EOF) {
+			return false, nil
+		}
+		return false, err
 	}
 	h, version, ok := parseSegmentHeader(b)
 	switch {
@@ -214,11 +222,14 @@ func (s *Store) proofOf(n uint32, later []uint32) (int64, error) {
 		return 0, err
 	}
 	b := make([]byte, headerBytes)
-	got, _ := f.ReadAt(b, 0) // what can't be read proves nothing
-	h, version, ok := parseSegmentHeader(b[:got])
-	if err := f.Close(); err != nil {
+	got, err := f.ReadAt(b, 0)
+	if errors.Is(err, io.EOF) {
+		err = nil // too short to prove anything
+	}
+	if err = errors.Join(err, f.Close()); err != nil {
 		return 0, err
 	}
+	h, version, ok := parseSegmentHeader(b[:got])
 	if !ok || version != formatVersion || h.previous != n || h.store != s.storeID {
 		return 0, nil
 	}
@@ -253,8 +264,15 @@ func (s *Store) putAside(n uint32) error {
 
 // rewriteTail makes durable what nothing proves to be: after a failed sync the
 // kernel may hold bytes as clean that never reached the disk, so another sync alone
-// would not help. The same bytes are written in the same place.
-func (s *Store) rewriteTail(f vfs.File, sc *scan) error {
+// would not help. The same bytes are written in the same place; a header that was
+// torn is written anew.
+func (s *Store) rewriteTail(f vfs.File, sc *scan, headerOK bool) error {
+	if !headerOK && sc.proven < headerBytes {
+		h := segmentHeader{number: sc.number, store: s.storeID}
+		if _, err := f.WriteAt(h.append(nil), 0); err != nil {
+			return err
+		}
+	}
 	var buf []byte
 	for i := range sc.records {
 		r := &sc.records[i]
@@ -262,14 +280,15 @@ func (s *Store) rewriteTail(f vfs.File, sc *scan) error {
 		if at < sc.proven {
 			continue
 		}
-		n := min(r.bytes(), sc.size-at)
-		if int64(cap(buf)) < n {
+		if buf == nil {
 			buf = make([]byte, recordMax)
 		}
+		n := min(r.bytes(), sc.size-at) // without padding that was not written
 		if _, err := f.ReadAt(buf[:n], at); err != nil {
 			return err
 		}
-		if _, err := f.WriteAt(buf[:n], at); err != nil {
+		clear(buf[n:r.bytes()])
+		if _, err := f.WriteAt(buf[:r.bytes()], at); err != nil {
 			return err
 		}
 	}
@@ -285,7 +304,7 @@ func (s *Store) applyScan(f vfs.File, sc *scan, from int64, headerOK bool) error
 	if !headerOK && sc.proven >= headerBytes && from == headerBytes {
 		corrupt = append(corrupt, span{0, headerBytes})
 	}
-	if sc.size < from {
+	if alignUp(sc.size, alignment) < from {
 		corrupt = append(corrupt, span{sc.size, from})
 	}
 	s.batch = max(s.batch, sc.batch)
@@ -306,7 +325,7 @@ func (s *Store) applyScan(f vfs.File, sc *scan, from int64, headerOK bool) error
 		if len(rest) > 0 {
 			p.place = rest[0].at
 		} else {
-			s.noteDamage(u, sc, corrupt, torn || !headerOK)
+			s.noteDamage(u, sc, corrupt, torn)
 			p.quarantined += int64(len(corrupt))
 		}
 		if err := u.commit(p); err != nil {
@@ -317,7 +336,7 @@ func (s *Store) applyScan(f vfs.File, sc *scan, from int64, headerOK bool) error
 		}
 	}
 	s.metrics.replayedRecords.Add(uint64(len(sc.records)))
-	return s.countBadData(f, sc)
+	return s.suspectBadData(f, sc)
 }
 
 func (s *Store) noteDamage(u *update, sc *scan, corrupt []span, torn bool) {
@@ -343,37 +362,47 @@ func (s *Store) noteDamage(u *update, sc *scan, corrupt []span, torn bool) {
 	}
 }
 
-// countBadData reads the data of the replayed chunks that are still there, and
-// reports what is damaged. It stays readable: its other blocks may be good.
-func (s *Store) countBadData(f vfs.File, sc *scan) error {
+// suspectBadData reads the data of the replayed chunks and notes what is damaged. It may
+// be a hole, if a later segment has the delete.
+func (s *Store) suspectBadData(f vfs.File, sc *scan) error {
 	if s.rebuilding {
 		return nil // would read all that the disk holds
 	}
-	var bad int64
 	for i := range sc.records {
 		r := &sc.records[i]
 		if r.kind != recordPut || int64(r.at.offset) >= sc.proven {
 			continue
 		}
-		l, err := s.index.chunk(r.id)
+		good, err := readGood(f, r)
+		if err != nil {
+			// It is an error again for whoever asks for the chunk; the others are served.
+			s.log.Warn("chunk can't be read", zap.Stringer("chunk", r.id), zap.Stringer("at", r.at), zap.Error(err))
+		} else if !good {
+			s.suspects = append(s.suspects, *r)
+		}
+	}
+	return nil
+}
+
+// countBadData reports the damaged chunks that are still there when all is replayed. They
+// stay readable: their other blocks may be good.
+func (s *Store) countBadData() error {
+	p := s.position
+	for i := range s.suspects {
+		r := &s.suspects[i]
+		live, err := s.newUpdate().lives(r)
 		if err != nil {
 			return err
 		}
-		if l == nil || l.place != r.at {
-			continue
+		if live {
+			p.quarantined++
+			s.log.Error("corrupt chunk", zap.Stringer("chunk", r.id), zap.Stringer("at", r.at))
 		}
-		good, err := readGood(f, r)
-		if err != nil || good {
-			continue // what can't be read at all is an error when it is asked for
-		}
-		bad++
-		s.log.Error("corrupt chunk", zap.Stringer("chunk", r.id), zap.Stringer("at", r.at))
 	}
-	if bad == 0 {
+	s.suspects = nil
+	if p == s.position {
 		return nil
 	}
-	p := s.position
-	p.quarantined += bad
 	return s.newUpdate().commit(p)
 }
 

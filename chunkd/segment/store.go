@@ -56,6 +56,7 @@ type Store struct {
 	// remains is set while a failed write's records may stand behind the end.
 	remains    bool
 	rebuilding bool
+	suspects   []record // replayed puts with bad data
 
 	queue      queue
 	room       *semaphore.Weighted // of Options.QueueBytes
@@ -198,11 +199,14 @@ func (s *Store) Close() error {
 		s.queue.close()
 		s.writing.Wait()
 		s.reading.close()
-		var err error
-		if s.failed() == nil {
-			err = s.flushIndex()
+		err := s.flushIndex()
+		err = errors.Join(err, s.release())
+		if err == nil {
+			err = s.failed()
 		}
-		s.closeErr = errors.Join(err, s.release())
+		if err != nil {
+			s.closeErr = &object.Error{Op: "segment.Close", Kind: object.Unavailable, Err: err}
+		}
 	})
 	return s.closeErr
 }

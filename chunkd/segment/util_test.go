@@ -7,6 +7,9 @@ import (
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+	"go.uber.org/zap/zaptest"
+
+	"github.com/stampede-store/stampede/chunkd/segment"
 )
 
 func readAll(t testing.TB, fs vfs.FS, name string) string {
@@ -54,4 +57,10 @@ func segmentFiles(t testing.TB, fs vfs.FS) []string {
 		names[i] = "node/segments/" + n
 	}
 	return names
+}
+
+// logged shows a store's log when the test fails.
+func logged(t testing.TB, o segment.Options) segment.Options {
+	o.Log = zaptest.NewLogger(t)
+	return o
 }
