@@ -1,12 +1,14 @@
 package gateway
 
 import (
+	"errors"
 	"math"
 	"net/http"
 	"strconv"
 	"strings"
 	"time"
 
+	"github.com/stampede-store/stampede/gateway/s3err"
 	"github.com/stampede-store/stampede/object"
 	"github.com/stampede-store/stampede/store"
 )
@@ -50,6 +52,18 @@ func (r *request) writeConditions() (store.Conditions, error) {
 		return c, notImplemented("If-None-Match")
 	}
 	return c, nil
+}
+
+// writeError adds to a write's error what S3's document has: the condition that failed.
+func (r *request) writeError(err error) error {
+	if !errors.Is(err, object.PreconditionFailed) {
+		return err
+	}
+	condition := "If-None-Match"
+	if r.header("If-Match") != "" {
+		condition = "If-Match"
+	}
+	return &s3err.Error{Kind: object.PreconditionFailed, Err: err, Fields: []s3err.Field{{Name: "Condition", Value: condition}}}
 }
 
 // sourceConditions are those of x-amz-copy-source-if-*.

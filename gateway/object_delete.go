@@ -66,12 +66,22 @@ func (g *Gateway) deleteObjects(ctx context.Context, r *request) (*response, err
 			wanted = append(wanted, d)
 		}
 	}
-	deleted, token, err := r.store.DeleteObjects(ctx, r.bucket, wanted)
+	deleted, token, err := r.deleteAll(ctx, wanted)
 	if err != nil {
 		return nil, err
 	}
 	doc := deleteResult(&request, outcomes, deleted)
 	return xmlResponse(doc.XML(), token), nil
+}
+
+// deleteAll deletes what is left of a batch. With nothing left the bucket must still be
+// there.
+func (r *request) deleteAll(ctx context.Context, wanted []fdblayer.DeleteObject) ([]fdblayer.Deleted, object.Token, error) {
+	if len(wanted) == 0 {
+		_, token, err := r.store.GetBucket(ctx, r.bucket)
+		return nil, token, err
+	}
+	return r.store.DeleteObjects(ctx, r.bucket, wanted)
 }
 
 // deletion checks one object of a batch.

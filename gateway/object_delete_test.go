@@ -90,3 +90,21 @@ func TestDeleteObjectsRefusals(t *testing.T) {
 		})
 	}
 }
+
+// TestDeleteObjectsAllRefused expects an answer for each key, and the bucket to be looked for.
+func TestDeleteObjectsAllRefused(t *testing.T) {
+	const body = "<Delete><Object><Key>k</Key><Size>5</Size></Object></Delete>"
+	for _, code := range []string{"", "NoSuchBucket"} {
+		f := &fake{getBucket: func(object.BucketName) (object.Bucket, error) {
+			if code != "" {
+				return object.Bucket{}, &object.Error{Op: "test", Kind: object.NoSuchBucket}
+			}
+			return object.Bucket{}, nil
+		}}
+		res := call{method: "POST", target: "/b?delete", body: body}.do(t, newGateway(t, f, nil))
+		expectCode(t, res, code)
+		if code == "" && !strings.Contains(string(readAll(t, res)), "<Error><Key>k</Key><Code>NotImplemented</Code>") {
+			t.Error("the refused key is not in the answer")
+		}
+	}
+}

@@ -36,7 +36,7 @@ func (g *Gateway) putObject(ctx context.Context, r *request) (*response, error) 
 		Metadata: metadata, Digests: digests, If: conditions,
 	})
 	if err != nil {
-		return nil, err
+		return nil, r.writeError(err)
 	}
 	res := &response{token: put.Token}
 	res.setWritten(&put.Version)

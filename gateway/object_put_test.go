@@ -200,3 +200,17 @@ func TestBodyErrors(t *testing.T) {
 type failingReader struct{ err error }
 
 func (r failingReader) Read([]byte) (int, error) { return 0, r.err }
+
+// TestPutObjectCondition expects a failed condition to be named.
+func TestPutObjectCondition(t *testing.T) {
+	f := &fake{put: func(context.Context, store.PutObject) (store.Put, error) {
+		return store.Put{}, &object.Error{Op: "test", Kind: object.PreconditionFailed}
+	}}
+	g := newGateway(t, f, nil)
+	for header, value := range map[string]string{"If-Match": "e", "If-None-Match": "*"} {
+		res := call{method: "PUT", target: "/b/k", headers: map[string]string{header: value}}.do(t, g)
+		if f := readFailure(t, res); res.StatusCode != 412 || f.field("Condition") != header {
+			t.Errorf("%s: got %d %+v", header, res.StatusCode, f)
+		}
+	}
+}

@@ -137,7 +137,7 @@ func (g *Gateway) completeUpload(ctx context.Context, r *request) (*response, er
 	}
 	made, err := r.store.CompleteUpload(ctx, c)
 	if err != nil {
-		return nil, err
+		return nil, r.writeError(err)
 	}
 	doc := s3xml.CompleteMultipartUploadResult{
 		Location: location(r.http), Bucket: string(r.bucket), Key: string(r.key),
