@@ -23,6 +23,7 @@ import (
 // Layer is what the janitor needs of the metadata.
 type Layer interface {
 	Reap(ctx context.Context, shard int, c fdblayer.Cursor, limit int) (ended int, next fdblayer.Cursor, err error)
+	ReapUploads(ctx context.Context, shard int, c fdblayer.Cursor, limit int) (ended int, next fdblayer.Cursor, err error)
 	ListTrash(ctx context.Context, shard int, c fdblayer.Cursor, limit int) ([]fdblayer.Trash, fdblayer.Cursor, error)
 	ClearTrash(ctx context.Context, t []fdblayer.Trash) error
 }
@@ -31,7 +32,7 @@ type Layer interface {
 type Chunks interface {
 	// Delete deletes the chunks of blobs; when it returns nil the deletes are on
 	// stable storage.
-	Delete(ctx context.Context, blobs []object.Blob) error
+	Delete(ctx context.Context, blobs ...object.Blob) error
 }
 
 // Options are the choices of a Janitor. Layer and Chunks are required.
@@ -73,6 +74,7 @@ type Janitor struct {
 // Metrics counts what a Janitor did since its start.
 type Metrics struct {
 	EventsEnded  atomic.Int64 // events that the reaper has ended
+	UploadsEnded atomic.Int64 // completed uploads that were forgotten a day later
 	BlobsDeleted atomic.Int64 // blobs whose chunks were deleted
 	BytesDeleted atomic.Int64 // their lengths
 	Failures     atomic.Int64 // steps that failed and will be tried again
@@ -93,6 +95,7 @@ type step func(ctx context.Context, shard int, c fdblayer.Cursor) (done int, nex
 func (j *Janitor) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return j.loop(ctx, "reap", j.reap) })
+	g.Go(func() error { return j.loop(ctx, "reap uploads", j.reapUploads) })
 	g.Go(func() error { return j.loop(ctx, "trash", j.trash) })
 	return g.Wait()
 }
@@ -135,6 +138,12 @@ func (j *Janitor) reap(ctx context.Context, shard int, c fdblayer.Cursor) (int, 
 	return ended, next, err == nil && ended >= j.o.BatchMax, err
 }
 
+func (j *Janitor) reapUploads(ctx context.Context, shard int, c fdblayer.Cursor) (int, fdblayer.Cursor, bool, error) {
+	ended, next, err := j.o.Layer.ReapUploads(ctx, shard, c, j.o.BatchMax)
+	j.metrics.UploadsEnded.Add(int64(ended))
+	return ended, next, err == nil && ended >= j.o.BatchMax, err
+}
+
 // trash deletes bytes first and the entries second: an entry is cleared only
 // when the deletes are synced, otherwise a crash between the two would leave
 // chunks that nothing remembers.
@@ -152,7 +161,7 @@ func (j *Janitor) trash(ctx context.Context, shard int, c fdblayer.Cursor) (int,
 		}
 	}
 	if len(blobs) > 0 {
-		if err := j.o.Chunks.Delete(ctx, blobs); err != nil {
+		if err := j.o.Chunks.Delete(ctx, blobs...); err != nil {
 			return 0, c, false, err
 		}
 	}

@@ -13,9 +13,10 @@ import (
 	"github.com/stampede-store/stampede/object"
 )
 
-// fake is a layer and a chunk client in one. The janitor runs its two tasks in
-// two goroutines, which touch different fields.
+// fake is a layer and a chunk client in one. The janitor runs each of its tasks in
+// a goroutine, and they touch different fields.
 type fake struct {
+	uploads []int            // per shard: completed uploads to forget
 	events  []int            // per shard: events waiting
 	trash   [][]object.Blob  // per shard: blobs waiting
 	log     []string         // what the trash task did, in order
@@ -32,6 +33,15 @@ func (f *fake) once(call string) error {
 func (f *fake) Reap(_ context.Context, shard int, c fdblayer.Cursor, limit int) (int, fdblayer.Cursor, error) {
 	n := min(limit, f.events[shard])
 	f.events[shard] -= n
+	return n, c, nil
+}
+
+func (f *fake) ReapUploads(_ context.Context, shard int, c fdblayer.Cursor, limit int) (int, fdblayer.Cursor, error) {
+	if shard >= len(f.uploads) {
+		return 0, c, nil
+	}
+	n := min(limit, f.uploads[shard])
+	f.uploads[shard] -= n
 	return n, c, nil
 }
 
@@ -58,7 +68,7 @@ func (f *fake) ClearTrash(_ context.Context, t []fdblayer.Trash) error {
 	return nil
 }
 
-func (f *fake) Delete(_ context.Context, blobs []object.Blob) error {
+func (f *fake) Delete(_ context.Context, blobs ...object.Blob) error {
 	if err := f.once("delete"); err != nil {
 		return err
 	}
