@@ -133,7 +133,9 @@ func (x *exchange) accept() error {
 		return err
 	}
 	if r.auth.Presigned {
-		r.hoistQuery()
+		if err := r.hoistQuery(); err != nil {
+			return err
+		}
 	}
 	if err := r.checkExpectedOwner(); err != nil {
 		return err

@@ -47,7 +47,8 @@ func (r *request) metadata() (object.Metadata, error) {
 	return m, err
 }
 
-// checkSystemHeaders refuses what the metadata can't keep: text that is not UTF-8.
+// checkSystemHeaders refuses what could not be kept or not be sent again: text that is not
+// UTF-8, and control characters, which a presigned query can smuggle in.
 func checkSystemHeaders(h *object.Headers) error {
 	for _, f := range [...]headerField{
 		{"Content-Type", h.ContentType},
@@ -58,8 +59,8 @@ func checkSystemHeaders(h *object.Headers) error {
 		{"Expires", h.Expires},
 		{websiteRedirect, h.WebsiteRedirect},
 	} {
-		if !utf8.ValidString(f.value) {
-			return invalidArgument(f.name, strconv.Quote(f.value), "The header is not valid UTF-8")
+		if !utf8.ValidString(f.value) || hasControl(f.value) {
+			return invalidArgument(f.name, strconv.Quote(f.value), "The header is not valid text in UTF-8")
 		}
 	}
 	to := h.WebsiteRedirect
@@ -125,6 +126,29 @@ func userMetadata(h http.Header) (map[string]string, error) {
 		}}
 	}
 	return user, nil
+}
+
+// hasControl reports control characters, which no header can carry.
+func hasControl(value string) bool {
+	for i := range len(value) {
+		if value[i] < ' ' && value[i] != '\t' || value[i] == 0x7F {
+			return true
+		}
+	}
+	return false
+}
+
+// isToken reports whether a name can stand in a header (RFC 9110 §5.6.2). The server has seen to
+// that for headers, not for what was in a presigned query.
+func isToken(name string) bool {
+	for i := range len(name) {
+		c := name[i]
+		alnum := c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z'
+		if !alnum && strings.IndexByte("!#$%&'*+-.^_`|~", c) < 0 {
+			return false
+		}
+	}
+	return name != ""
 }
 
 // unsupportedPrefixes begin headers of writes that ask for what is not built.

@@ -193,10 +193,8 @@ func (r *request) override(res *response) error {
 		if value == "" {
 			continue
 		}
-		for i := range len(value) {
-			if value[i] < ' ' && value[i] != '\t' || value[i] == 0x7F {
-				return invalidArgument(o.name, strconv.Quote(value), "Header value cannot be represented using ISO-8859-1.")
-			}
+		if hasControl(value) {
+			return invalidArgument(o.name, strconv.Quote(value), "Header value cannot be represented using ISO-8859-1.")
 		}
 		res.set(o.value, value) // a later field replaces an earlier one
 	}

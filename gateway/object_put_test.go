@@ -140,6 +140,9 @@ func TestPresignedHeaders(t *testing.T) {
 		t.Errorf("got metadata %+v", got.Metadata)
 	}
 	expectCode(t, call{method: "PUT", target: "/b/k?X-Amz-Signature=s&x-amz-tagging=a%3Db"}.do(t, g), "NotImplemented")
+	for _, bad := range []string{"x-amz-meta-a%0D%0AX-Evil=1", "x-amz-meta-a%20b=1", "x-amz-website-redirect-location=/a%0D%0AX-Evil:1"} {
+		expectCode(t, call{method: "PUT", target: "/b/k?X-Amz-Signature=s&" + bad}.do(t, g), "InvalidArgument")
+	}
 	expectCode(t, call{method: "PUT", target: "/b/k?x-amz-meta-a=b"}.do(t, g), "")
 	if got.Metadata.User != nil {
 		t.Errorf("a request that is not presigned got metadata %v from its query", got.Metadata.User)

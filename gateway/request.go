@@ -54,15 +54,19 @@ func (r *request) parseQuery() error {
 // hoistQuery gives a presigned request the headers that its signer put into
 // the query: S3 takes every x-amz-* parameter of a presigned URL for the header
 // of that name, and SDKs rely on it.
-func (r *request) hoistQuery() {
+func (r *request) hoistQuery() error {
 	for name, values := range r.query {
 		if !hasPrefixFold(name, amzPrefix) || isSigningParameter(name) || len(values) == 0 {
 			continue
+		}
+		if !isToken(name) {
+			return invalidArgument(strconv.Quote(name), values[0], "The parameter stands for a header, and its name is not valid in one")
 		}
 		if r.http.Header.Get(name) == "" {
 			r.http.Header.Set(name, values[0])
 		}
 	}
+	return nil
 }
 
 func isSigningParameter(name string) bool {
