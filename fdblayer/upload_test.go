@@ -1,11 +1,14 @@
 package fdblayer
 
 import (
+	"context"
 	"errors"
 	"slices"
 	"testing"
 	"time"
 
+	"github.com/stampede-store/stampede/fdblayer/keys"
+	"github.com/stampede-store/stampede/fdblayer/kv"
 	"github.com/stampede-store/stampede/object"
 )
 
@@ -407,4 +410,77 @@ func (p *UploadPage) inOrder() (items []listed) {
 		items = append(items, listed{text: x, prefix: true})
 	}
 	return items
+}
+
+// TestUploadLargest completes an upload of 10,000 parts of sizes that all differ, with and without all of them listed, and
+// gets rid of it again: no transaction and no value becomes too large.
+func TestUploadLargest(t *testing.T) {
+	t.Parallel()
+	if testing.Short() {
+		t.Skip("writes 20,000 rows")
+	}
+	l := newLayer(t, newEngine(t))
+	l.bucket("b", object.Unversioned)
+	d := &deletedBlobs{}
+	for _, listed := range []int{object.PartsMax, 1} {
+		u := l.upload("b", "k")
+		l.fillParts("b", u, object.PartsMax)
+		numbers := make([]int, listed)
+		for i := range numbers {
+			numbers[i] = i + 1
+		}
+		put, err := l.complete("b", u, numbers...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := l.OpenVersion(t.Context(), "b", "k", "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := r.Version.Content.Manifest.Parts; !slices.Equal(got, put.Version.Content.Manifest.Parts) || len(got) != listed {
+			t.Errorf("%d parts read, want %d", len(got), listed)
+		}
+		parts, err := r.Parts(t.Context(), 0, listed)
+		r.Close()
+		if err != nil || len(parts) != listed {
+			t.Errorf("%d part rows read, want %d: %v", len(parts), listed, err)
+		}
+		l.del("b", "k", "")
+		l.reclaim(d)
+	}
+	left := l.kinds()
+	if left["part"] != 0 || left["blob reference"] != 0 || left["trash"] != 0 || left["event"] != 0 || left["version row"] != 0 {
+		t.Errorf("left over: %v", left)
+	}
+	if len(d.ids) != 2*object.PartsMax {
+		t.Errorf("%d blobs were deleted, want %d", len(d.ids), 2*object.PartsMax)
+	}
+}
+
+// fillParts puts parts into an upload, many in a transaction, each of another size.
+func (l *testLayer) fillParts(b object.BucketName, u object.Upload, parts int) {
+	l.t.Helper()
+	const batch = 500
+	for first := 1; first <= parts; first += batch {
+		_, err := l.mutate(l.t.Context(), operation{name: "fill"}, func(ctx context.Context, t *txn) error {
+			for n := first; n < first+batch; n++ {
+				lease, err := l.NewBlob()
+				if err != nil {
+					return err
+				}
+				v := blobVersion("", lease)
+				lease.Abandon()
+				v.Content.Blob.SizeBytes += int64(n)
+				place := t.pending()
+				t.refer(&v.Content, place)
+				t.Atomic(kv.SetVersionstampedValue, l.keys.Part(u.ID, n), keys.EncodePartOperand(&object.Part{
+					SizeBytes: v.Content.Blob.SizeBytes, ETag: v.ETag, Content: v.Content,
+				}, place))
+			}
+			return nil
+		})
+		if err != nil {
+			l.t.Fatal(err)
+		}
+	}
 }

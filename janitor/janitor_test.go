@@ -103,10 +103,13 @@ func blobs(n int) []object.Blob {
 
 // TestDrains: every shard is worked off, in batches, and counted.
 func TestDrains(t *testing.T) {
-	f := &fake{events: []int{25, 0, 3}, trash: [][]object.Blob{nil, blobs(25), nil}}
+	f := &fake{events: []int{25, 0, 3}, uploads: []int{0, 12, 1}, trash: [][]object.Blob{nil, blobs(25), nil}}
 	m := runFor(t, f, time.Minute)
 	if got := m.EventsEnded.Load(); got != 28 {
 		t.Errorf("events ended: got %d, want 28", got)
+	}
+	if got := m.UploadsEnded.Load(); got != 13 {
+		t.Errorf("uploads ended: got %d, want 13", got)
 	}
 	if got := m.BlobsDeleted.Load(); got != 25 || m.BytesDeleted.Load() != 2500 {
 		t.Errorf("deleted %d blobs, %d bytes; want 25, 2500", got, m.BytesDeleted.Load())
