@@ -1,6 +1,7 @@
 package fdblayer
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -177,6 +178,50 @@ func TestDeleteBucket(t *testing.T) {
 				t.Fatal(err)
 			}
 			l.checkReclaimed("bucket")
+		})
+	}
+}
+
+// TestDeleteBucketAgainstPut has a write land between the reads and the commit of a bucket's end: the bucket must stay.
+func TestDeleteBucketAgainstPut(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name       string
+		versioning object.Versioning
+		write      func(l *testLayer)
+	}{
+		{"object", object.Unversioned, func(l *testLayer) { l.put("bucket", "k", "1") }},
+		{"version", object.VersioningEnabled, func(l *testLayer) { l.put("bucket", "k", "1") }},
+		{"marker", object.VersioningEnabled, func(l *testLayer) { l.del("bucket", "k", "") }},
+		{"upload", object.Unversioned, func(l *testLayer) {
+			if _, _, err := l.CreateUpload(l.t.Context(), "bucket", object.Upload{Key: "k"}); err != nil {
+				l.t.Error(err)
+			}
+		}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			db := newEngine(t)
+			l, other := newLayer(t, db), newLayer(t, db)
+			l.bucket("bucket", c.versioning)
+			attempts, empty := 0, false
+			_, err := l.mutate(t.Context(), operation{name: "test.DeleteBucket"}, func(ctx context.Context, t *txn) error {
+				b, err := l.readBucket(ctx, t, "bucket")
+				if err != nil {
+					return err
+				}
+				if empty, err = t.bucketEmpty(ctx, b); err != nil {
+					return err
+				}
+				if attempts++; attempts == 1 {
+					c.write(other)
+				}
+				t.Clear(l.keys.BucketName("bucket"))
+				return nil
+			})
+			if err != nil || attempts != 2 || empty {
+				t.Errorf("%d attempts, empty %v, %v; want a conflict, and something found", attempts, empty, err)
+			}
 		})
 	}
 }

@@ -1,6 +1,7 @@
 package fdblayer
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"testing"
@@ -355,4 +356,33 @@ func TestHorizon(t *testing.T) {
 	if got := l.emptyTrash(); !slices.Equal(got, []object.BlobID{second}) {
 		t.Errorf("deleted %v, want %v", got, second)
 	}
+}
+
+// TestReapTwice has two reapers clear the same row: one of them must find it gone, or it would be
+// counted twice.
+func TestReapTwice(t *testing.T) {
+	t.Parallel()
+	db := newEngine(t)
+	l, other := newLayer(t, db), newLayer(t, db)
+	l.bucket("bucket", object.Unversioned)
+	l.put("bucket", "k", "1")
+	newest := l.put("bucket", "k", "2").Version.Stamp
+	newest.Row++ // of the event
+	other.age()
+	attempts := 0
+	_, err := l.mutate(t.Context(), operation{name: "test.Reap"}, func(ctx context.Context, t *txn) error {
+		k := keyEvents{bucket: 1, key: "k", upTo: newest}
+		page, err := t.hiddenRows(k, newest, reapRowsPerKey).Get(ctx)
+		if err != nil {
+			return err
+		}
+		if attempts++; attempts == 1 {
+			other.reap()
+		}
+		return t.reapPage(k, page, &hiding{})
+	})
+	if err != nil || attempts != 2 {
+		t.Errorf("%d attempts, %v; want a conflict and no error", attempts, err)
+	}
+	l.checkCounters(1, 1)
 }

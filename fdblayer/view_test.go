@@ -87,8 +87,9 @@ func TestViewCatchesUp(t *testing.T) {
 	a, b := newLayer(t, db), newLayer(t, db)
 	a.bucket("photos", object.Unversioned)
 	b.put("photos", "cat", "1")
+	a.bucket("other", object.Unversioned)
 	for i := range viewLogMax + 10 {
-		a.setVersioning("photos", []object.Versioning{object.VersioningEnabled, object.VersioningSuspended}[i%2])
+		a.setVersioning("other", []object.Versioning{object.VersioningEnabled, object.VersioningSuspended}[i%2])
 	}
 	a.setVersioning("photos", object.VersioningEnabled)
 	if p := b.put("photos", "cat", "2"); p.Version.Kind != object.Kept {
@@ -104,10 +105,10 @@ func TestViewGap(t *testing.T) {
 	a, b := newLayer(t, db), newLayer(t, db)
 	a.bucket("photos", object.Unversioned)
 	b.put("photos", "cat", "1")
-	a.renewed()
-	b.renewed()
 	old := b.session.Load()
-	// The log is trimmed, and the bucket changed without b learning it from the log.
+	// The bucket is changed, and the log trimmed before b has read of it.
+	a.setVersioning("photos", object.VersioningEnabled)
+	a.renewed()
 	_, err := kv.Run(t.Context(), db, kv.RunOptions{}, func(tx kv.Tx) error {
 		tx.ClearRange(a.keys.Logs())
 		return nil
@@ -115,8 +116,7 @@ func TestViewGap(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a.setVersioning("photos", object.VersioningEnabled)
-	a.renewed() // it has seen the gap too
+	a.bucket("other", object.Unversioned)
 	_, err = b.PutObject(t.Context(), PutObject{Bucket: "photos", Version: version("cat", "2")})
 	if err != nil && !isKind(err, object.Unavailable) {
 		t.Errorf("put: %v", err)
