@@ -21,14 +21,20 @@ const (
 	group = object.GroupID(7)
 )
 
-// newClient makes a client over the nodes as one group, and checks at the test's end that
-// every goroutine ended and every buffer came back.
+// newClient is newClientOf nodes in memory.
 func newClient(t testing.TB, o chunkclient.Options, nodes ...*clienttest.Node) *chunkclient.Client {
 	t.Helper()
 	slots := make([]chunkclient.Node, len(nodes))
 	for i, n := range nodes {
 		slots[i] = n
 	}
+	return newClientOf(t, o, slots...)
+}
+
+// newClientOf makes a client over the nodes as one group, and checks at the test's end that
+// every goroutine ended and every buffer came back.
+func newClientOf(t testing.TB, o chunkclient.Options, slots ...chunkclient.Node) *chunkclient.Client {
+	t.Helper()
 	o.Groups = chunkclient.FixedGroups{group: slots}
 	c, err := chunkclient.New(o)
 	if err != nil {

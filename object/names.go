@@ -32,8 +32,10 @@ func (n BucketName) Validate() error {
 	if strings.Contains(s, "..") {
 		return bad()
 	}
-	if addr, err := netip.ParseAddr(s); err == nil && addr.Is4() {
-		return bad()
+	if s[0] <= '9' { // a digit: most names are spared the parsing
+		if addr, err := netip.ParseAddr(s); err == nil && addr.Is4() {
+			return bad()
+		}
 	}
 	for _, p := range []string{"xn--", "sthree-", "amzn-s3-demo-"} {
 		if strings.HasPrefix(s, p) {

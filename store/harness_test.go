@@ -56,6 +56,10 @@ type setup struct {
 	node chunkclient.Node
 	// database wraps the engine.
 	database func(kv.Database) kv.Database
+	// heartbeat is the time between heartbeats; default: fdblayer's.
+	heartbeat time.Duration
+	// unsettled: the test leaves an outcome unknown, so closing does not wait for it.
+	unsettled bool
 }
 
 func newHarness(t testing.TB) *harness { return newHarnessOn(t, setup{}) }
@@ -81,11 +85,20 @@ func newHarnessOn(t testing.TB, o setup) *harness {
 	if o.database != nil {
 		db = o.database(db)
 	}
-	h.layer, err = fdblayer.Open(context.Background(), fdblayer.Options{DB: db, SoleProcess: true})
+	h.layer, err = fdblayer.Open(context.Background(), fdblayer.Options{DB: db, SoleProcess: true, HeartbeatEvery: o.heartbeat})
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { check(t, h.layer.Close(context.Background())) })
+	t.Cleanup(func() {
+		ctx, cancel := context.WithCancel(context.Background())
+		defer cancel()
+		if o.unsettled {
+			cancel()
+		}
+		if err := h.layer.Close(ctx); err != nil && !(o.unsettled && errors.Is(err, context.Canceled)) {
+			t.Error(err)
+		}
+	})
 	lease, err := h.layer.NewBlob()
 	if err != nil {
 		t.Fatal(err)

@@ -22,10 +22,11 @@ import (
 // the node fails now and then. What succeeded must be there, what failed must not, and what has an
 // unknown outcome is one of both.
 func TestRandom(t *testing.T) {
-	runRandom(t, rand.Uint64(), setup{})
+	runRandom(t, rand.Uint64(), func(o setup) (*harness, func()) { return newHarnessOn(t, o), func() {} })
 }
 
-func runRandom(t *testing.T, seed uint64, o setup) {
+// runRandom is the test on the store that open makes; what it returns beside it ends the store's faults.
+func runRandom(t *testing.T, seed uint64, open func(o setup) (*harness, func())) {
 	const clients = 4
 	rounds := 120
 	if testing.Short() {
@@ -38,8 +39,7 @@ func runRandom(t *testing.T, seed uint64, o setup) {
 		BeforeGet:    func(context.Context, chunkwire.Get) error { return faults.next(60) },
 		BeforeDelete: func(context.Context, []object.ChunkID) error { return faults.next(10) },
 	}
-	o.node = node
-	h := newHarnessOn(t, o)
+	h, calm := open(setup{node: node})
 	var wg sync.WaitGroup
 	all := make([]*randomClient, clients)
 	for i := range all {
@@ -56,6 +56,7 @@ func runRandom(t *testing.T, seed uint64, o setup) {
 	}
 	wg.Wait()
 	faults.stop()
+	calm()
 	for _, c := range all {
 		c.verifyAll()
 	}

@@ -4,7 +4,6 @@ package clienttest
 import (
 	"bytes"
 	"context"
-	"fmt"
 	"hash/crc32"
 	"slices"
 	"sync"
@@ -52,6 +51,9 @@ func (n *Node) Put(ctx context.Context, p chunkwire.Put) error {
 			return err
 		}
 	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	if err := checkSums(p); err != nil {
 		return err
 	}
@@ -77,8 +79,11 @@ func (n *Node) Put(ctx context.Context, p chunkwire.Put) error {
 
 func checkSums(p chunkwire.Put) error {
 	blocks := slices.Collect(slices.Chunk(p.Data, object.BlockBytes))
-	if len(p.Data) == 0 || len(p.Data) > object.ChunkMaxBytes || len(p.Sums) != len(blocks) {
+	if len(p.Data) == 0 || len(p.Data) > object.ChunkMaxBytes {
 		return nodeError("Put", object.InvalidArgument, p.ID)
+	}
+	if len(p.Sums) != len(blocks) {
+		return nodeError("Put", object.Corrupt, p.ID)
 	}
 	for i, b := range blocks {
 		if crc32.Checksum(b, castagnoli) != p.Sums[i] {
@@ -105,7 +110,7 @@ func (n *Node) Get(ctx context.Context, g chunkwire.Get) (chunkwire.Blocks, erro
 	if !ok {
 		return chunkwire.Blocks{}, nodeError("Get", object.NoSuchChunk, g.ID)
 	}
-	if g.Offset < 0 || g.Length <= 0 || g.Offset+g.Length > len(c.data) {
+	if g.Offset < 0 || g.Length <= 0 || g.Offset > len(c.data) || g.Length > len(c.data)-g.Offset {
 		return chunkwire.Blocks{}, nodeError("Get", object.InvalidArgument, g.ID)
 	}
 	first := g.Offset / object.BlockBytes
@@ -129,8 +134,11 @@ func (n *Node) Delete(ctx context.Context, ids []object.ChunkID) error {
 			return err
 		}
 	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	if len(ids) > chunkwire.DeleteMax {
-		return fmt.Errorf("clienttest: delete of %d ids", len(ids))
+		return nodeError("Delete", object.InvalidArgument, ids[0])
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -142,7 +150,10 @@ func (n *Node) Delete(ctx context.Context, ids []object.ChunkID) error {
 }
 
 // Fence implements chunkclient.Node.
-func (n *Node) Fence(_ context.Context, s object.SessionID, position uint64) error {
+func (n *Node) Fence(ctx context.Context, s object.SessionID, position uint64) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.fences == nil {
@@ -153,7 +164,10 @@ func (n *Node) Fence(_ context.Context, s object.SessionID, position uint64) err
 }
 
 // Inventory implements chunkclient.Node.
-func (n *Node) Inventory(_ context.Context, q chunkwire.Inventory) (chunkwire.InventoryPage, error) {
+func (n *Node) Inventory(ctx context.Context, q chunkwire.Inventory) (chunkwire.InventoryPage, error) {
+	if err := ctx.Err(); err != nil {
+		return chunkwire.InventoryPage{}, err
+	}
 	var p chunkwire.InventoryPage
 	for _, id := range n.Chunks() {
 		if id.Blob.Session != q.Session || id.Blob.Sequence < q.From || id.Blob.Sequence >= q.To || id.Compare(q.After) <= 0 {
@@ -171,11 +185,22 @@ func (n *Node) Inventory(_ context.Context, q chunkwire.Inventory) (chunkwire.In
 }
 
 // Stat implements chunkclient.Node.
-func (n *Node) Stat(context.Context) (chunkwire.Stat, error) {
+func (n *Node) Stat(ctx context.Context) (chunkwire.Stat, error) {
+	if err := ctx.Err(); err != nil {
+		return chunkwire.Stat{}, err
+	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	return chunkwire.Stat{Chunks: int64(len(n.chunks))}, nil
+	s := chunkwire.Stat{Chunks: int64(len(n.chunks))}
+	for _, c := range n.chunks {
+		s.LiveBytes += int64(len(c.data))
+	}
+	s.DiskBytes, s.TotalBytes, s.FreeBytes = s.LiveBytes, statTotalBytes, statTotalBytes-s.LiveBytes
+	return s, nil
 }
+
+// statTotalBytes is the size of the disk that the node makes believe it has.
+const statTotalBytes = 1 << 40
 
 // Chunks is what the node holds, in order of ids.
 func (n *Node) Chunks() []object.ChunkID {
