@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"strconv"
 	"strings"
@@ -24,6 +25,11 @@ func (x *exchange) answer(res *response, err error) {
 	x.err = x.explain(err)
 	x.continueOrClose()
 	x.body.leave()
+	if x.body.mustLinger(x.request.http.ContentLength) {
+		defer x.linger()
+		_ = x.out.control.EnableFullDuplex() // only HTTP/1 needs it, and has it
+		x.w.Header().Set("Connection", "close")
+	}
 	x.setCommonHeaders(res)
 	res.writeTo(x.w.Header())
 	switch {
@@ -34,6 +40,14 @@ func (x *exchange) answer(res *response, err error) {
 	default:
 		x.answerDocument(res.status, res.document)
 	}
+}
+
+// linger sends what was answered and then reads on for a while. Many clients
+// send all of a body before they look at the answer; closing on them now would
+// reset the connection, and take the answer with it.
+func (x *exchange) linger() {
+	_ = x.out.control.Flush() // a client that is gone needs no patience
+	_, _ = io.CopyN(io.Discard, x.body.body, lingerMaxBytes)
 }
 
 // explain replaces a context's error by what ended the context, and gives a

@@ -55,6 +55,10 @@ const (
 	idleTimeout = 3 * time.Minute
 	// drainTimeout bounds reading what a refused client is still sending.
 	drainTimeout = 5 * time.Second
+	// serverDrainsBytes is what net/http reads of such a body at the most, and
+	// lingerMaxBytes what the gateway does when there is more.
+	serverDrainsBytes = 256 << 10
+	lingerMaxBytes    = 64 << 20
 )
 
 func (l Limits) withDefaults() Limits {

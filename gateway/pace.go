@@ -79,6 +79,13 @@ func (b *pacedBody) leave() {
 	}
 }
 
+// mustLinger reports whether more of the body is coming than the server reads by
+// itself before it closes the connection. length is the whole body's, below 0:
+// unknown.
+func (b *pacedBody) mustLinger(length int64) bool {
+	return !b.ended && !b.failed && (length < 0 || length-b.bytes > serverDrainsBytes)
+}
+
 // pacedWriter writes a response's body under the minimum rate.
 type pacedWriter struct {
 	w       http.ResponseWriter

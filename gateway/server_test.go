@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -150,6 +151,17 @@ func TestExpectContinue(t *testing.T) {
 		w.send(putEmpty + blank)
 		w.expect("100")
 		w.expect("200")
+	})
+	t.Run("refused with a large body on its way", func(t *testing.T) {
+		// The client sends all of it before it looks at the answer.
+		const size = 8 << 20
+		w := dial(t, addr)
+		w.send(fmt.Sprintf("PUT /b/k HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n", size) + refused + blank)
+		w.send(strings.Repeat("x", size))
+		if h := w.expect("403"); h.Get("Connection") != "close" {
+			t.Errorf("got headers %v, want Connection: close", h)
+		}
+		w.expectClosed()
 	})
 	t.Run("listing with Expect", func(t *testing.T) {
 		w := dial(t, serve(t, newGateway(t, absent(), nil)))
