@@ -86,8 +86,8 @@ func TestViewCatchesUp(t *testing.T) {
 	db := newEngine(t)
 	a, b := newLayer(t, db), newLayer(t, db)
 	a.bucket("photos", object.Unversioned)
-	b.put("photos", "cat", "1")
 	a.bucket("other", object.Unversioned)
+	b.put("photos", "cat", "1")
 	for i := range viewLogMax + 10 {
 		a.setVersioning("other", []object.Versioning{object.VersioningEnabled, object.VersioningSuspended}[i%2])
 	}
