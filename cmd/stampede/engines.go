@@ -102,6 +102,7 @@ func (e *engines) registerMetrics(m *metrics) {
 		value      func() int64
 	}{
 		{"janitor_events_total", "Events that the reaper has ended.", j.EventsEnded.Load},
+		{"janitor_uploads_total", "Completed uploads forgotten a day later.", j.UploadsEnded.Load},
 		{"janitor_blobs_deleted_total", "Blobs whose chunks were deleted.", j.BlobsDeleted.Load},
 		{"janitor_bytes_deleted_total", "Bytes of blobs that were deleted.", j.BytesDeleted.Load},
 		{"janitor_failures_total", "Steps of background work that failed and will be tried again.", j.Failures.Load},
