@@ -20,7 +20,7 @@ import (
 // some of what was not synced kept and some lost. A store opened on what is left must have every write and every
 // delete that was acknowledged, and of those under way all or nothing.
 func TestCrash(t *testing.T) {
-	rounds := 6
+	rounds := 4
 	if testing.Short() {
 		rounds = 2
 	}

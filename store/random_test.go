@@ -28,7 +28,7 @@ func TestRandom(t *testing.T) {
 // runRandom is the test on the store that open makes; what it returns beside it ends the store's faults.
 func runRandom(t *testing.T, seed uint64, open func(o setup) (*harness, func())) {
 	const clients = 4
-	rounds := 120
+	rounds := 80
 	if testing.Short() {
 		rounds = 40
 	}
