@@ -27,7 +27,8 @@ type Options struct {
 	// must not step with the wall clock. Default: time.Now.
 	Monotonic func() time.Time
 	// SoleProcess says that no other process can be using the database (the
-	// embedded engine, its folder locked): Open fences every session it finds.
+	// embedded engine, its folder locked): Open fences every session it finds, and
+	// a heartbeat that can't be written stops nothing.
 	SoleProcess bool
 	// HeartbeatEvery is the time between two heartbeats. Default: 1 s.
 	HeartbeatEvery time.Duration

@@ -72,7 +72,8 @@ func (l *Layer) liveSession() (*session, error) {
 	if s == nil || s.lost.Load() {
 		return nil, errNoSession
 	}
-	if l.elapsed()-time.Duration(s.sent.Load()) >= stopAfter {
+	// A sole process can't be fenced: it goes on reading when a full disk takes no heartbeat.
+	if !l.o.SoleProcess && l.elapsed()-time.Duration(s.sent.Load()) >= stopAfter {
 		return nil, errNotRenewed
 	}
 	return s, nil

@@ -229,3 +229,24 @@ func TestNotRenewed(t *testing.T) {
 	l.renewed()
 	l.put("photos", "cat", "meow")
 }
+
+// TestSoleProcessGoesOn: nobody can fence the only process of a database, so it reads on when
+// its heartbeat can't be written, as on a full disk.
+func TestSoleProcessGoesOn(t *testing.T) {
+	t.Parallel()
+	db := kvfault.New(newEngine(t), kvfault.Options{})
+	l := newLayer(t, db, func(o *Options) { o.SoleProcess = true })
+	l.bucket("photos", object.Unversioned)
+	l.put("photos", "cat", "meow")
+	db.OnCommit(1, kvfault.Fatal)
+	if err := l.renew(t.Context()); err == nil {
+		t.Error("the heartbeat was to fail")
+	}
+	l.clock.advance(time.Hour)
+	if err := l.Ready(); err != nil {
+		t.Errorf("ready: %v", err)
+	}
+	if got := l.get("photos", "cat", ""); got != "meow" {
+		t.Errorf("read: %q", got)
+	}
+}
