@@ -66,7 +66,7 @@ func (c *serverCommand) Run(ctx context.Context, s *streams) error {
 		return err
 	}
 	p := &process{command: c, folder: folder, log: log, metrics: newMetrics()}
-	p.state.Store(&starting)
+	p.state.Store(&errStarting)
 	return p.run(ctx, root)
 }
 
@@ -130,9 +130,9 @@ type process struct {
 }
 
 var (
-	starting = errors.New("starting: the metadata and the chunk store are being opened")
-	stopping = errors.New("stopping")
-	serving  error
+	errStarting = errors.New("starting: the metadata and the chunk store are being opened")
+	errStopping = errors.New("stopping")
+	errNone error
 )
 
 func (p *process) ready() error { return *p.state.Load() }
@@ -176,7 +176,7 @@ func (p *process) run(ctx context.Context, root credentials) error {
 		})
 	}
 	err = p.serve(ctx, g, s3, failed)
-	p.state.Store(&stopping)
+	p.state.Store(&errStopping)
 	err = errors.Join(err, operators.Close(), s3.Close())
 	_ = group.Wait() // its errors came through failed
 	return err
@@ -194,7 +194,7 @@ func (p *process) serve(ctx context.Context, g *gateway.Gateway, s3 *listener, f
 		return err
 	}
 	g.Attach(gateway.FromStore(store.New(store.Options{Layer: e.layer, Chunks: e.chunks, Log: p.log})))
-	p.state.Store(&serving)
+	p.state.Store(&errNone)
 	p.log.Info("ready", zap.Duration("after", time.Since(began)), zap.String("data", p.folder.path))
 
 	background, stopBackground := context.WithCancel(context.WithoutCancel(ctx))
@@ -207,7 +207,7 @@ func (p *process) serve(ctx context.Context, g *gateway.Gateway, s3 *listener, f
 	case err = <-failed:
 		p.log.Error("a listener failed", zap.Error(err))
 	}
-	p.state.Store(&stopping)
+	p.state.Store(&errStopping)
 	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
 	defer cancel()
 	if shutdown := s3.server.Shutdown(drain); shutdown != nil {
