@@ -132,7 +132,7 @@ type process struct {
 var (
 	errStarting = errors.New("starting: the metadata and the chunk store are being opened")
 	errStopping = errors.New("stopping")
-	errNone error
+	errNone     error
 )
 
 func (p *process) ready() error { return *p.state.Load() }

@@ -198,6 +198,9 @@ func TestKill(t *testing.T) {
 	if *seed == 0 {
 		*seed = rand.Uint64()
 	}
+	if testing.Short() {
+		*kills = min(*kills, 3)
+	}
 	t.Logf("seed %d (-seed repeats the operations)", *seed)
 	r := rand.New(rand.NewPCG(*seed, 0))
 	server := testenv.Start(t)

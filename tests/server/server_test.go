@@ -61,10 +61,15 @@ func command(t *testing.T, env []string, args ...string) (int, string, string) {
 
 func put(t *testing.T, c *s3.Client, key, body string) {
 	t.Helper()
-	_, err := c.PutObject(t.Context(), &s3.PutObjectInput{Bucket: aws.String("bucket"), Key: &key, Body: strings.NewReader(body)})
-	if err != nil {
+	if err := tryPut(t, c, key, body); err != nil {
 		t.Fatal(err)
 	}
+}
+
+func tryPut(t *testing.T, c *s3.Client, key, body string) error {
+	t.Helper()
+	_, err := c.PutObject(t.Context(), &s3.PutObjectInput{Bucket: aws.String("bucket"), Key: &key, Body: strings.NewReader(body)})
+	return err
 }
 
 func wantBody(t *testing.T, c *s3.Client, key, want string) {
