@@ -113,7 +113,7 @@ func (s *Store) copyLive(n uint32) error {
 		return err
 	}
 	defer s.files.release(f)
-	sc, err := scanSegment(f, n, s.storeID.nonce(n), headerBytes)
+	sc, err := scanSegment(f, n, s.storeID.nonce(n), headerBytes, 0)
 	if err != nil {
 		return err
 	}

@@ -135,6 +135,24 @@ func writeIdentity(o Options, i identity) error {
 	return syncDir(o.FS, o.Dir)
 }
 
+// makeDir makes a folder and those above it, and makes their names durable: whatever is in
+// the folder is lost with any of them. All are synced, because one that is there may
+// have been made a moment ago, by a process that died.
+func makeDir(fs vfs.FS, dir string) error {
+	if err := fs.MkdirAll(dir, dirMode); err != nil {
+		return err
+	}
+	for parent := fs.PathDir(dir); ; parent = fs.PathDir(parent) {
+		// A folder that may not be read was not made by us.
+		if err := syncDir(fs, parent); err != nil && !oserror.IsPermission(err) {
+			return err
+		}
+		if fs.PathDir(parent) == parent {
+			return nil
+		}
+	}
+}
+
 func syncDir(fs vfs.FS, dir string) error {
 	d, err := fs.OpenDir(dir)
 	if err != nil {

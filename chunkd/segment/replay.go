@@ -48,7 +48,11 @@ func (s *Store) load() error {
 	if err := s.countBadData(); err != nil {
 		return err
 	}
-	return s.settleMissing(numbers)
+	if err := s.settleMissing(numbers); err != nil || !s.rebuilding {
+		return err
+	}
+	// An index without a position is taken for damaged. One of an empty store has none yet.
+	return s.newUpdate().commit(s.position)
 }
 
 // listSegments lists the numbers of the segment files, ascending.
@@ -156,7 +160,12 @@ func (s *Store) replayFile(f vfs.File, n uint32, from int64, later []uint32) err
 	if err != nil {
 		return err
 	}
-	sc, err := scanSegment(f, n, s.storeID.nonce(n), from)
+	batch := uint64(0)
+	if n == s.position.segment {
+		// Behind the position stands what is newer, or void: remains of a failed write.
+		batch = s.position.batch
+	}
+	sc, err := scanSegment(f, n, s.storeID.nonce(n), from, batch)
 	if err != nil {
 		return err
 	}
@@ -323,7 +332,8 @@ func (s *Store) applyScan(f vfs.File, sc *scan, from int64, headerOK bool) error
 		p := position{batch: s.batch, quarantined: s.position.quarantined}
 		p.place = place{segment: sc.number, offset: uint32(sc.end)}
 		if len(rest) > 0 {
-			p.place = rest[0].at
+			// Not the last batch: what is not applied yet would be void by it.
+			p.place, p.batch = rest[0].at, rest[0].batch
 		} else {
 			s.noteDamage(u, sc, corrupt, torn)
 			p.quarantined += int64(len(corrupt))

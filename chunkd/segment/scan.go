@@ -58,14 +58,14 @@ func (w *window) at(off int64, n int) ([]byte, error) {
 	return w.buf[off-w.start:][:n], nil
 }
 
-// scanSegment finds all good records from an offset on. After a bad one it goes
-// on looking: only the end of the file ends a scan. It reads heads, not data.
-func scanSegment(f vfs.File, number uint32, nonce uint64, from int64) (*scan, error) {
+// scanSegment finds all good records from an offset on, behind a record of the given batch. After
+// a bad one it goes on looking: only the end of the file ends a scan. It reads heads, not data.
+func scanSegment(f vfs.File, number uint32, nonce uint64, from int64, batch uint64) (*scan, error) {
 	info, err := f.Stat()
 	if err != nil {
 		return nil, err
 	}
-	s := &scan{number: number, size: info.Size(), end: from}
+	s := &scan{number: number, size: info.Size(), end: from, batch: batch}
 	w := &window{f: f, size: s.size}
 	badFrom := int64(-1)
 	for off := from; off < s.size; {

@@ -137,10 +137,7 @@ func openError(err error) error {
 
 func (s *Store) open() error {
 	fs, dir := s.fs, s.options.Dir
-	if err := fs.MkdirAll(dir, dirMode); err != nil {
-		return err
-	}
-	if err := syncDir(fs, fs.PathDir(dir)); err != nil {
+	if err := makeDir(fs, dir); err != nil {
 		return err
 	}
 	var err error

@@ -82,9 +82,14 @@ func (s *Store) writeSome(ops []*op) []*op {
 		}
 		return rest
 	}
+	s.full.Store(true)
+	if len(b.ops) == 0 && len(rest) > 0 {
+		// There was no space for the mark that must come before this op.
+		rest[0].done <- errors.Join(errFull, err)
+		return rest[1:]
+	}
 	// Puts are refused; deletes and fences get another try without them, in
 	// what is left of the reserve.
-	s.full.Store(true)
 	var again []*op
 	for _, o := range b.ops {
 		if o.put || !b.hasPuts() {
@@ -162,6 +167,12 @@ func (b *batch) fits(need int64) bool {
 	}
 	if len(b.records) > 0 || b.fresh {
 		return len(b.records) == 0
+	}
+	if b.s.remains {
+		// In the next segment nothing would make void what a failed write left in this
+		// one: a batch with a mark alone comes first. An error has failed the store.
+		_ = b.add(record{kind: recordMark}, nil)
+		return false
 	}
 	b.startSegment()
 	b.end = int64(b.first)
