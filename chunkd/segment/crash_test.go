@@ -169,7 +169,7 @@ var crashSeeds = 24
 // goes on with what the one before left; sometimes the index is lost too.
 func TestCrash(t *testing.T) {
 	seeds := crashSeeds
-	if testing.Short() {
+	if testing.Short() || slow {
 		seeds = 6
 	}
 	for seed := range uint64(seeds) {

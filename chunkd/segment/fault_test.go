@@ -59,7 +59,7 @@ func quiet(what string) bool {
 // after a crash.
 func TestEveryCallFails(t *testing.T) {
 	step := int64(1)
-	if testing.Short() {
+	if testing.Short() || slow {
 		step = 7
 	}
 	for n := int64(0); ; n += step {

@@ -80,6 +80,9 @@ func TestReclaimUnderLoad(t *testing.T) {
 	}
 }
 
+// reclaimPuts is what each writer of reclaimLoad puts: some segments in all.
+const reclaimPuts = 70
+
 // reclaimLoad writes until segments were compacted, and returns what it left.
 func reclaimLoad(t *testing.T, s *segment.Store) map[object.ChunkID]int {
 	var mu sync.Mutex
@@ -91,7 +94,7 @@ func reclaimLoad(t *testing.T, s *segment.Store) map[object.ChunkID]int {
 		rng := rand.New(rand.NewPCG(3, r))
 		readers.Go(func() {
 			for ctx.Err() == nil {
-				id := nodetest.ID(1+rng.Uint64N(4), rng.Uint64N(100), 0, 0)
+				id := nodetest.ID(1+rng.Uint64N(4), rng.Uint64N(reclaimPuts), 0, 0)
 				p := nodetest.PutOf(id, reclaimSize(id))
 				if err := nodetest.Check(t.Context(), s, p); err != nil && !errors.Is(err, object.NoSuchChunk) {
 					t.Errorf("reader: %v", err)
@@ -103,7 +106,7 @@ func reclaimLoad(t *testing.T, s *segment.Store) map[object.ChunkID]int {
 	for w := range uint64(4) {
 		rng := rand.New(rand.NewPCG(4, w))
 		writers.Go(func() {
-			for seq := range uint64(100) {
+			for seq := range uint64(reclaimPuts) {
 				id := nodetest.ID(w+1, seq, 0, 0)
 				if err := s.Put(t.Context(), nodetest.PutOf(id, reclaimSize(id))); err != nil {
 					t.Errorf("put: %v", err)
@@ -273,7 +276,7 @@ func TestReplayBound(t *testing.T) {
 	o := testOptions(fs)
 	o.SegmentBytes = 8 << 20
 	s := mustOpen(t, o)
-	const writers, each = 4, 30 // of 1 MiB: 120 MiB
+	const writers, each = 4, 25 // of 1 MiB: 100 MiB
 	var wg sync.WaitGroup
 	for w := range uint64(writers) {
 		wg.Go(func() {
