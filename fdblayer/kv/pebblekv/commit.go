@@ -51,6 +51,7 @@ func (tx *transaction) Commit(ctx context.Context) (kv.Commit, error) {
 	case <-ctx.Done():
 	}
 	if r.state.CompareAndSwap(commitQueued, commitAbandoned) {
+		tx.db.queue.drop(r)
 		return kv.Commit{}, ctx.Err()
 	}
 	select {

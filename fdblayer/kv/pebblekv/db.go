@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 
 	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/vfs"
 	"go.uber.org/zap"
 
 	"github.com/stampede-store/stampede/fdblayer/kv"
@@ -75,7 +76,7 @@ func Open(o Options) (*DB, error) {
 }
 
 func (db *DB) open() error {
-	if err := db.options.FS.MkdirAll(db.options.Dir, 0o700); err != nil {
+	if err := makeDir(db.options.FS, db.options.Dir); err != nil {
 		return err
 	}
 	db.options = db.options.sized()
@@ -101,6 +102,28 @@ func (db *DB) open() error {
 		return err
 	}
 	return db.guard.failure()
+}
+
+// makeDir makes a folder and those above it, and makes their names durable: whatever is in
+// the folder is lost with any of them. All are synced, because one that is there may
+// have been made a moment ago, by a process that died. (Pebble syncs the one above alone.)
+func makeDir(fsys vfs.FS, dir string) error {
+	if err := fsys.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	for parent := fsys.PathDir(dir); ; parent = fsys.PathDir(parent) {
+		f, err := fsys.OpenDir(parent)
+		if err == nil {
+			err = errors.Join(f.Sync(), f.Close())
+		}
+		// A folder that may not be read was not made by us.
+		if err != nil && !errors.Is(err, fs.ErrPermission) {
+			return err
+		}
+		if fsys.PathDir(parent) == parent {
+			return nil
+		}
+	}
 }
 
 // recover checks the format, and begins with versions above all that were ever assigned.

@@ -2,6 +2,7 @@ package pebblekv
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -102,6 +103,16 @@ func (q *queue) put(r *request) bool {
 	q.mu.Unlock()
 	q.signal()
 	return true
+}
+
+// drop takes back a request that was abandoned, which no longer counts against the room: while
+// a sync takes long, callers that give up must not fill the memory.
+func (q *queue) drop(r *request) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if i := slices.Index(q.waiting, r); i >= 0 {
+		q.waiting = slices.Delete(q.waiting, i, i+1)
+	}
 }
 
 func (q *queue) signal() {
