@@ -240,6 +240,7 @@ func (s *Store) removeSegment(n uint32) error {
 		err = s.putAside(n)
 	} else {
 		err = s.fs.Remove(s.segmentPath(n))
+		s.files.drop(n) // a reader may have opened it again meanwhile, and would keep its blocks
 		if oserror.IsNotExist(err) {
 			err = nil
 		}

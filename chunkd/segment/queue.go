@@ -2,6 +2,7 @@ package segment
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"sync/atomic"
 )
@@ -53,6 +54,16 @@ func (q *queue) push(o *op) error {
 	return nil
 }
 
+// drop takes back an op that was given up. What it holds no longer counts against
+// Options.QueueBytes: while a sync takes long, callers that give up must not fill the memory.
+func (q *queue) drop(o *op) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if i := slices.Index(q.ops, o); i >= 0 {
+		q.ops = slices.Delete(q.ops, i, i+1)
+	}
+}
+
 func (q *queue) signal() {
 	select {
 	case q.wake <- struct{}{}:
@@ -102,6 +113,7 @@ func (s *Store) do(ctx context.Context, o *op) error {
 		return err
 	case <-ctx.Done():
 		if o.state.CompareAndSwap(opQueued, opGivenUp) {
+			s.queue.drop(o)
 			return ctx.Err()
 		}
 		return <-o.done

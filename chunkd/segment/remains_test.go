@@ -1,12 +1,14 @@
 package segment_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
@@ -167,5 +169,78 @@ func TestNoSpaceForMark(t *testing.T) {
 	fs.left.Store(1 << 30)
 	if err := s.Put(t.Context(), nodetest.PutOf(nodetest.ID(1, 2, 0, 0), object.ChunkMaxBytes)); err != nil {
 		t.Fatalf("put when there is space again: %v", err)
+	}
+}
+
+// Puts that are given up while a sync hangs hold no memory, although there is always
+// room for the next.
+func TestGivenUpPutsAreFreed(t *testing.T) {
+	arrived, passed := make(chan struct{}, 100), make(chan struct{})
+	defer close(passed)
+	fs := &holdFS{FS: vfs.NewMem(), hold: func() { arrived <- struct{}{}; <-passed }}
+	s := mustOpenFaulty(t, testOptions(fs))
+	go func() { _ = s.Put(context.Background(), nodetest.PutOf(nodetest.ID(1, 0, 0, 0), 10)) }() // its outcome is another test's
+	<-arrived
+	const n = 100
+	for i := range uint64(n) {
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Millisecond)
+		err := s.Put(ctx, nodetest.PutOf(nodetest.ID(1, 1+i, 0, 0), object.ChunkMaxBytes))
+		cancel()
+		if !errors.Is(err, context.DeadlineExceeded) {
+			t.Fatalf("put: %v", err)
+		}
+	}
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	if m.HeapAlloc > n*object.ChunkMaxBytes/2 {
+		t.Errorf("%d MiB in use after %d MiB were given up", m.HeapAlloc>>20, n*object.ChunkMaxBytes>>20)
+	}
+}
+
+// A segment whose end is gone or zeros, though the next one proves that it had been
+// synced, is counted as corrupt also when the index is built anew.
+func TestLostEnd(t *testing.T) {
+	for name, edit := range map[string]func(b []byte, keep int) []byte{
+		"cut":            func(b []byte, keep int) []byte { return b[:keep] },
+		"zeros":          func(b []byte, keep int) []byte { clear(b[keep:]); return b },
+		"all zeros":      func(b []byte, _ int) []byte { clear(b[64:]); return b },
+		"noise":          func(b []byte, keep int) []byte { copy(b[keep:], "noise"); return b },
+		"zeros in parts": func(b []byte, keep int) []byte { clear(b[keep:]); b[keep+100_000] = 1; return b },
+	} {
+		t.Run(name, func(t *testing.T) {
+			fs := vfs.NewMem()
+			s := mustOpen(t, testOptions(fs))
+			var puts []chunkwire.Put
+			for i := range uint64(5) { // three in the first segment
+				puts = append(puts, nodetest.PutOf(nodetest.ID(1, i, 0, 0), 600_000))
+				if err := s.Put(t.Context(), puts[i]); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := s.Close(); err != nil {
+				t.Fatal(err)
+			}
+			first := segmentFiles(t, fs)[0]
+			b := []byte(readAll(t, fs, first))
+			writeAll(t, fs, first, string(edit(b, 64+2*(len(b)-64)/3)))
+			if err := fs.RemoveAll("node/index"); err != nil {
+				t.Fatal(err)
+			}
+			for range 2 {
+				s = mustOpen(t, testOptions(fs))
+				if st := mustStat(t, s); st.Quarantined != 1 {
+					t.Errorf("%d quarantined, want 1", st.Quarantined)
+				}
+				for _, p := range puts[3:] {
+					if err := nodetest.Check(t.Context(), s, p); err != nil {
+						t.Error(err)
+					}
+				}
+				if err := s.Close(); err != nil {
+					t.Fatal(err)
+				}
+			}
+		})
 	}
 }

@@ -313,6 +313,9 @@ func (s *Store) applyScan(f vfs.File, sc *scan, from int64, headerOK bool) error
 	if !headerOK && sc.proven >= headerBytes && from == headerBytes {
 		corrupt = append(corrupt, span{0, headerBytes})
 	}
+	if sc.end < sc.proven && !slices.ContainsFunc(sc.bad, func(b span) bool { return b.from == sc.end }) {
+		corrupt = append(corrupt, span{sc.end, sc.proven}) // zeros, or cut off
+	}
 	if alignUp(sc.size, alignment) < from {
 		corrupt = append(corrupt, span{sc.size, from})
 	}
