@@ -73,8 +73,12 @@ func (g *Gateway) createBucket(ctx context.Context, r *request) (*response, erro
 	if err := r.checkUnsupported(); err != nil {
 		return nil, err
 	}
-	if o := r.header("X-Amz-Object-Ownership"); o != "" && o != "BucketOwnerEnforced" {
+	switch o := r.header("X-Amz-Object-Ownership"); o {
+	case "", "BucketOwnerEnforced":
+	case "BucketOwnerPreferred", "ObjectWriter":
 		return nil, notImplemented("x-amz-object-ownership")
+	default:
+		return nil, invalidArgument("x-amz-object-ownership", o, "Invalid x-amz-object-ownership header: "+o)
 	}
 	if err := g.checkLocation(r); err != nil {
 		return nil, err

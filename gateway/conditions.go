@@ -115,7 +115,7 @@ func parseRange(header string) *store.Range {
 	if !ok || !strings.EqualFold(strings.TrimSpace(unit), "bytes") {
 		return nil
 	}
-	first, last, ok := strings.Cut(strings.TrimSpace(set), "-")
+	first, last, ok := strings.Cut(set, "-")
 	if !ok {
 		return nil
 	}

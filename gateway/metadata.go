@@ -3,6 +3,7 @@ package gateway
 import (
 	"mime"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -13,11 +14,12 @@ import (
 )
 
 const (
-	userMetaPrefix  = "X-Amz-Meta-"
-	standardClass   = "STANDARD"
-	defaultType     = "binary/octet-stream" // S3's, for an object without Content-Type
-	storageClass    = "X-Amz-Storage-Class"
-	websiteRedirect = "X-Amz-Website-Redirect-Location"
+	userMetaPrefix     = "X-Amz-Meta-"
+	sentUserMetaPrefix = "x-amz-meta-"
+	standardClass      = "STANDARD"
+	defaultType        = "binary/octet-stream" // S3's, for an object without Content-Type
+	storageClass       = "X-Amz-Storage-Class"
+	websiteRedirect    = "X-Amz-Website-Redirect-Location"
 )
 
 // metadata is what the request's headers say an object is to keep. Headers that ask
@@ -65,7 +67,10 @@ func checkSystemHeaders(h *object.Headers) error {
 	}
 	to := h.WebsiteRedirect
 	if to != "" && to[0] != '/' && !strings.HasPrefix(to, "http://") && !strings.HasPrefix(to, "https://") {
-		return invalidArgument(websiteRedirect, to, "The website redirect location must have a prefix of 'http://' or 'https://' or '/'.")
+		return &object.Error{
+			Op: "gateway.checkSystemHeaders", Kind: object.InvalidRedirectLocation,
+			Ref: object.Ref{Argument: strings.ToLower(websiteRedirect), Value: to},
+		}
 	}
 	return nil
 }
@@ -192,7 +197,15 @@ func checkACL(name, value string) error {
 	if name == "X-Amz-Acl" && (value == "private" || value == "bucket-owner-full-control") {
 		return nil
 	}
+	if name == "X-Amz-Acl" && !slices.Contains(cannedACLs[:], value) {
+		return invalidArgument("x-amz-acl", value, "")
+	}
 	return &object.Error{Op: "gateway.checkACL", Kind: object.ACLNotSupported, Ref: object.Ref{Argument: name, Value: value}}
+}
+
+// cannedACLs are those of S3 that grant something to others ("Canned ACL").
+var cannedACLs = [...]string{
+	"public-read", "public-read-write", "aws-exec-read", "authenticated-read", "bucket-owner-read", "log-delivery-write",
 }
 
 // setMetadata adds the headers that GET and HEAD give of an object.
@@ -206,8 +219,10 @@ func (r *response) setMetadata(m *object.Metadata) {
 	r.setOptional(websiteRedirect, m.Headers.WebsiteRedirect)
 	r.setOptional(storageClass, m.StorageClass)
 	for name, value := range m.User {
-		// Encodes only what is not printable ASCII, as S3 does.
-		r.set(userMetaPrefix+http.CanonicalHeaderKey(name), mime.QEncoding.Encode("UTF-8", value))
+		// The name is in lower case on the wire, as S3 sends it: SDKs in languages whose
+		// dictionaries tell Foo from foo hand it on as it came. Of the value only what is not
+		// printable ASCII is encoded.
+		r.set(sentUserMetaPrefix+name, mime.QEncoding.Encode("UTF-8", value))
 	}
 }
 

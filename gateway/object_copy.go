@@ -56,22 +56,23 @@ func (g *Gateway) copyObject(ctx context.Context, r *request) (*response, error)
 	return res, nil
 }
 
-// copyMetadata reads the directive. A storage class is of the copy, never the
-// source's, but the store takes it with replaced metadata only.
+// copyMetadata reads the directive and the metadata. All of it must be valid, also
+// what the directive leaves unused.
 func (r *request) copyMetadata(c *store.CopyObject) error {
 	switch directive := r.header(metadataDirective); directive {
 	case "", directiveCopy:
-		if class := r.header(storageClass); class != "" && class != standardClass {
-			return notImplemented(strings.ToLower(storageClass))
-		}
-		return nil
 	case directiveReplace:
 		c.Replace = true
 	default:
 		return invalidArgument("x-amz-metadata-directive", directive, "Unknown metadata directive.")
 	}
-	var err error
-	c.Metadata, err = r.metadata()
+	c.Restates = r.header(storageClass) != "" || r.header(websiteRedirect) != ""
+	m, err := r.metadata()
+	if c.Metadata = m; !c.Replace {
+		c.Metadata = object.Metadata{
+			StorageClass: m.StorageClass, Headers: object.Headers{WebsiteRedirect: m.Headers.WebsiteRedirect},
+		}
+	}
 	return err
 }
 

@@ -32,6 +32,22 @@ func TestCopyObject(t *testing.T) {
 		len(asked.SourceIf.IfMatch) != 1 || asked.SourceIf.IfModifiedSince.IsZero() || len(asked.If.IfNoneMatch) != 1 || asked.Replace || asked.Metadata.User != nil {
 		t.Errorf("asked for %+v", asked)
 	}
+	if asked.Restates {
+		t.Errorf("asked for %+v", asked)
+	}
+	expectCode(t, call{method: "PUT", target: "/b/k", headers: map[string]string{
+		"x-amz-copy-source": "source/x", "x-amz-meta-a": "ignored", "x-amz-storage-class": "STANDARD_IA", "x-amz-website-redirect-location": "/y",
+	}}.do(t, g), "")
+	if asked.Replace || !asked.Restates || asked.Metadata.User != nil || asked.Metadata.Headers != (object.Headers{WebsiteRedirect: "/y"}) ||
+		asked.Metadata.StorageClass != "STANDARD_IA" {
+		t.Errorf("asked for %+v", asked)
+	}
+	expectCode(t, call{method: "PUT", target: "/b/k", headers: map[string]string{
+		"x-amz-copy-source": "source/x", "x-amz-storage-class": "STANDARD",
+	}}.do(t, g), "")
+	if !asked.Restates {
+		t.Errorf("asked for %+v", asked)
+	}
 	expectCode(t, call{method: "PUT", target: "/b/k", headers: map[string]string{
 		"x-amz-copy-source": "source/x", "x-amz-metadata-directive": "REPLACE", "x-amz-meta-a": "new", "Content-Type": "text/plain", "x-amz-storage-class": "ONEZONE_IA",
 	}}.do(t, g), "")
@@ -57,7 +73,9 @@ func TestCopyObjectRefusals(t *testing.T) {
 		{"directive", "/b/k", [2]string{"x-amz-metadata-directive", "MERGE"}, "InvalidArgument"},
 		{"replace tags", "/b/k", [2]string{"x-amz-tagging-directive", "REPLACE"}, "NotImplemented"},
 		{"recompute", "/b/k", [2]string{"x-amz-checksum-algorithm", "SHA256"}, "NotImplemented"},
-		{"class without replace", "/b/k", [2]string{"x-amz-storage-class", "STANDARD_IA"}, "NotImplemented"},
+		{"archive class", "/b/k", [2]string{"x-amz-storage-class", "GLACIER"}, "InvalidStorageClass"},
+		{"redirect", "/b/k", [2]string{"x-amz-website-redirect-location", "x"}, "InvalidRedirectLocation"},
+		{"too much metadata", "/b/k", [2]string{"x-amz-meta-a", strings.Repeat("m", 2048)}, "MetadataTooLarge"},
 		{"source's owner", "/b/k", [2]string{"x-amz-source-expected-bucket-owner", "1"}, "AccessDenied"},
 	} {
 		t.Run(row.name, func(t *testing.T) {

@@ -117,7 +117,7 @@ func (r *request) objectResponse(get store.GetObject, o *store.Object, err error
 	if o.PartsCount > 0 {
 		res.set("X-Amz-Mp-Parts-Count", strconv.Itoa(o.PartsCount))
 	}
-	if get.Range != nil || get.PartNumber != 0 && v.SizeBytes > 0 {
+	if (get.Range != nil || get.PartNumber != 0) && v.SizeBytes > 0 { // Content-Range can't describe nothing
 		res.status = http.StatusPartialContent
 		res.set("Content-Range", fmt.Sprintf("bytes %d-%d/%d", o.Offset, o.Offset+o.Length-1, v.SizeBytes))
 	}

@@ -114,18 +114,21 @@ func validateVersionID(id string) error {
 	return nil
 }
 
-// uploadID is the upload that the query names.
-func (r *request) uploadID() (object.Stamp, error) {
+// uploadID is the upload that the query names. An id of another form than ours is the id of no
+// upload, unless there is no bucket in the first place.
+func (r *request) uploadID(ctx context.Context) (object.Stamp, error) {
 	text := r.query.Get(uploadParam)
 	id, err := object.ParseStamp(text)
-	if err != nil {
-		// An id of another form is the id of no upload.
-		return id, &object.Error{
-			Op: "gateway.uploadID", Kind: object.NoSuchUpload,
-			Ref: object.Ref{Bucket: r.bucket, Key: r.key, Upload: text},
-		}
+	if err == nil {
+		return id, nil
 	}
-	return id, nil
+	if _, _, err := r.store.GetBucket(ctx, r.bucket); err != nil {
+		return id, err
+	}
+	return id, &object.Error{
+		Op: "gateway.uploadID", Kind: object.NoSuchUpload,
+		Ref: object.Ref{Bucket: r.bucket, Key: r.key, Upload: text},
+	}
 }
 
 // countParam is a number of entries: S3 takes 0 to 2^31-1 and answers with at most

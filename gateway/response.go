@@ -22,7 +22,8 @@ type response struct {
 
 type headerField struct{ name, value string }
 
-// set adds a header. The name must be in canonical form.
+// set adds a header. The name is sent as it is; where Go or a later set is to find it, it
+// must be in canonical form.
 func (r *response) set(name, value string) {
 	r.headers = append(r.headers, headerField{name, value})
 }

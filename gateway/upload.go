@@ -86,7 +86,7 @@ func (g *Gateway) putPart(ctx context.Context, r *request) (*response, error) {
 	if err := r.checkUnsupported(); err != nil {
 		return nil, err
 	}
-	id, err := r.uploadID()
+	id, err := r.uploadID(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -114,7 +114,7 @@ func (g *Gateway) putPart(ctx context.Context, r *request) (*response, error) {
 
 // completeUpload answers CompleteMultipartUpload.
 func (g *Gateway) completeUpload(ctx context.Context, r *request) (*response, error) {
-	id, err := r.uploadID()
+	id, err := r.uploadID(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -131,6 +131,9 @@ func (g *Gateway) completeUpload(ctx context.Context, r *request) (*response, er
 	}
 	if c.Checksum, err = r.wholeChecksum(); err != nil {
 		return nil, err
+	}
+	if kind := r.header(checksumType); kind != "" {
+		c.Composite = new(kind == composite)
 	}
 	if c.Parts, err = r.completedParts(); err != nil {
 		return nil, err
@@ -218,6 +221,7 @@ func (r *request) completedParts() ([]store.CompletePart, error) {
 
 // partChecksum is the checksum listed with a part, nil if there is none.
 func (r *request) partChecksum(p *s3xml.CompletedPart) (*object.Checksum, error) {
+	var found *object.Checksum
 	for _, listed := range [...]struct {
 		algorithm object.ChecksumAlgorithm
 		text      string
@@ -235,9 +239,12 @@ func (r *request) partChecksum(p *s3xml.CompletedPart) (*object.Checksum, error)
 		if err != nil || len(value) != checksum.SizeBytes(listed.algorithm) {
 			return nil, r.invalidPart(p.PartNumber)
 		}
-		return &object.Checksum{Algorithm: listed.algorithm, Value: value}, nil
+		if found != nil {
+			return nil, invalidArgument("Part", strconv.Itoa(p.PartNumber), "Only one checksum may be listed with a part.")
+		}
+		found = &object.Checksum{Algorithm: listed.algorithm, Value: value}
 	}
-	return nil, nil
+	return found, nil
 }
 
 func (r *request) invalidPart(number int) error {
@@ -249,7 +256,7 @@ func (r *request) invalidPart(number int) error {
 
 // abortUpload answers AbortMultipartUpload.
 func (g *Gateway) abortUpload(ctx context.Context, r *request) (*response, error) {
-	id, err := r.uploadID()
+	id, err := r.uploadID(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -11,7 +11,7 @@ import (
 
 // listParts answers ListParts.
 func (g *Gateway) listParts(ctx context.Context, r *request) (*response, error) {
-	id, err := r.uploadID()
+	id, err := r.uploadID(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -86,7 +86,26 @@ func TestPutPart(t *testing.T) {
 		"/b/k?partNumber=1":                    "InvalidArgument",
 		"/b/k?partNumber=1&uploadId=x":         "NoSuchUpload",
 	} {
-		expectCode(t, call{method: "PUT", target: target, body: "x"}.do(t, newGateway(t, &fake{}, nil)), code)
+		expectCode(t, call{method: "PUT", target: target, body: "x"}.do(t, newGateway(t, &fake{getBucket: anyBucket}, nil)), code)
+	}
+}
+
+func anyBucket(n object.BucketName) (object.Bucket, error) { return object.Bucket{Name: n}, nil }
+
+// TestUploadWithoutBucket gives upload ids that can't exist: the missing bucket is told first.
+func TestUploadWithoutBucket(t *testing.T) {
+	f := &fake{getBucket: func(n object.BucketName) (object.Bucket, error) {
+		return object.Bucket{}, &object.Error{Op: "test", Kind: object.NoSuchBucket, Ref: object.Ref{Bucket: n}}
+	}}
+	for _, row := range []struct{ method, target, body string }{
+		{"PUT", "/b/k?partNumber=1&uploadId=x", "x"},
+		{"GET", "/b/k?uploadId=x", ""},
+		{"POST", "/b/k?uploadId=x", completeBody},
+		{"DELETE", "/b/k?uploadId=x", ""},
+	} {
+		t.Run(row.method, func(t *testing.T) {
+			expectCode(t, call{method: row.method, target: row.target, body: row.body}.do(t, newGateway(t, f, nil)), "NoSuchBucket")
+		})
 	}
 }
 
@@ -111,7 +130,7 @@ func TestCompleteUpload(t *testing.T) {
 			t.Errorf("got %s, want %s in it", body, want)
 		}
 	}
-	if asked.Upload != someStamp || asked.SizeBytes != 10 || len(asked.If.IfNoneMatch) != 1 || asked.Checksum == nil || !asked.Checksum.Composite || asked.Checksum.Parts != 2 {
+	if asked.Upload != someStamp || asked.SizeBytes != 10 || len(asked.If.IfNoneMatch) != 1 || asked.Composite == nil || !*asked.Composite || asked.Checksum == nil || !asked.Checksum.Composite || asked.Checksum.Parts != 2 {
 		t.Errorf("asked for %+v", asked)
 	}
 	if len(asked.Parts) != 2 || asked.Parts[0].Number != 1 || asked.Parts[0].ETag != "a" || asked.Parts[0].Checksum != nil ||
@@ -135,6 +154,7 @@ func TestCompleteUploadRefusals(t *testing.T) {
 		{"checksum's parts", uploadQuery, completeBody, [2]string{"x-amz-checksum-crc32", "AQIDBA==-0"}, "InvalidRequest"},
 		{"checksum type", uploadQuery, completeBody, [2]string{"x-amz-checksum-type", "HALF"}, "InvalidRequest"},
 		{"part's checksum", uploadQuery, strings.ReplaceAll(completeBody, "AQIDBA==", "AA"), [2]string{}, "InvalidPart"},
+		{"part with two checksums", uploadQuery, strings.ReplaceAll(completeBody, "<ChecksumCRC32>", "<ChecksumCRC32C>AQIDBA==</ChecksumCRC32C><ChecksumCRC32>"), [2]string{}, "InvalidArgument"},
 		{"wrong MD5 of the list", uploadQuery, completeBody, [2]string{"Content-MD5", "AAAAAAAAAAAAAAAAAAAAAA=="}, "BadDigest"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
@@ -142,7 +162,7 @@ func TestCompleteUploadRefusals(t *testing.T) {
 			if row.header[0] != "" {
 				c.headers[row.header[0]] = row.header[1]
 			}
-			expectCode(t, c.do(t, newGateway(t, &fake{}, nil)), row.code)
+			expectCode(t, c.do(t, newGateway(t, &fake{getBucket: anyBucket}, nil)), row.code)
 		})
 	}
 }
@@ -150,7 +170,7 @@ func TestCompleteUploadRefusals(t *testing.T) {
 func TestAbortUpload(t *testing.T) {
 	var key object.Key
 	var id object.Stamp
-	g := newGateway(t, &fake{abort: func(k object.Key, i object.Stamp) error { key, id = k, i; return nil }}, nil)
+	g := newGateway(t, &fake{getBucket: anyBucket, abort: func(k object.Key, i object.Stamp) error { key, id = k, i; return nil }}, nil)
 	if res := (call{method: "DELETE", target: "/b/k?" + uploadQuery}).do(t, g); res.StatusCode != 204 || key != "k" || id != someStamp {
 		t.Errorf("got %d after aborting %s of %s", res.StatusCode, id, key)
 	}

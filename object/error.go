@@ -153,6 +153,9 @@ const (
 
 	InvalidPartNumber // 416: a part asked for by number that the object doesn't have
 
+	InvalidRedirectLocation // a website redirect that is neither a path nor a URL
+	MalformedTrailer        // behind a chunked body
+
 	KindsEnd // not a kind: one past the last
 )
 
@@ -212,6 +215,8 @@ var kindNames = [KindsEnd]string{
 	NewerFormat:               "written by a newer release",
 	ACLNotSupported:           "access control lists not supported",
 	InvalidPartNumber:         "invalid part number",
+	InvalidRedirectLocation:   "invalid redirect location",
+	MalformedTrailer:          "malformed trailer",
 }
 
 func (k Kind) Error() string {

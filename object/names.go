@@ -12,7 +12,7 @@ type BucketName string
 // Validate reports InvalidBucketName unless n follows the naming rules of
 // general purpose buckets (S3 User Guide, "Bucket naming rules"): 3 to 63
 // characters of a-z, 0-9, dot and hyphen, beginning and ending with a letter
-// or digit, no two dots in a row, not shaped like an IPv4 address, and none of
+// or digit, no dot beside a dot or a hyphen, not shaped like an IPv4 address, and none of
 // the reserved prefixes and suffixes.
 func (n BucketName) Validate() error {
 	s := string(n)
@@ -29,8 +29,11 @@ func (n BucketName) Validate() error {
 			return bad()
 		}
 	}
-	if strings.Contains(s, "..") {
-		return bad()
+	// Between dots stand labels of a host name, which neither begin nor end with a hyphen.
+	for _, p := range []string{"..", ".-", "-."} {
+		if strings.Contains(s, p) {
+			return bad()
+		}
 	}
 	if s[0] <= '9' { // a digit: most names are spared the parsing
 		if addr, err := netip.ParseAddr(s); err == nil && addr.Is4() {

@@ -15,8 +15,12 @@ type CopyObject struct {
 	SourceIf  Conditions // mismatch: PreconditionFailed
 	Bucket    object.BucketName
 	Key       object.Key
-	// Replace uses Metadata (all but its Tags) instead of the source's.
+	// Replace uses Metadata (all but its Tags) instead of the source's. Storage class and website
+	// redirect are Metadata's in any case: they are the copy's own (S3's "CopyObject").
 	Replace bool
+	// Restates says that the request names a storage class or a website redirect, which makes a copy
+	// onto itself a change.
+	Restates bool
 	// ReplaceTags uses Metadata.Tags instead of the source's.
 	ReplaceTags bool
 	Metadata    object.Metadata
@@ -24,7 +28,7 @@ type CopyObject struct {
 }
 
 // CopyObject copies up to object.PutMaxBytes; a larger source is InvalidRequest. A copy of the current version onto itself
-// without Replace is InvalidRequest. source is the version that was copied. The copy keeps ETag and
+// without Replace or Restates is InvalidRequest. source is the version that was copied. The copy keeps ETag and
 // checksum, also those of a multipart object. NoSuchBucket, NoSuchKey, NoSuchVersion, PreconditionFailed; for
 // a delete marker as source InvalidRequest if it was named by id, else NoSuchKey.
 func (s *Store) CopyObject(ctx context.Context, c CopyObject) (made Put, source object.Version, err error) {
@@ -62,7 +66,7 @@ func (c CopyObject) validate(op string) (fdblayer.Condition, error) {
 	if err := validateMetadata(op, c.Metadata); err != nil {
 		return nil, err
 	}
-	if c.Source == c.Bucket && c.SourceKey == c.Key && c.SourceID == "" && !c.Replace {
+	if c.Source == c.Bucket && c.SourceKey == c.Key && c.SourceID == "" && !c.Replace && !c.Restates {
 		return nil, &object.Error{
 			Op: op, Kind: object.InvalidRequest, Ref: object.Ref{Bucket: c.Bucket, Key: c.Key},
 			Message: "This copy request is illegal because it is trying to copy an object to itself without changing the object's metadata, storage class, website redirect location or encryption attributes.",
@@ -94,6 +98,8 @@ func (c CopyObject) copyOf(op string, source *object.Version) (object.Version, e
 	v := object.Version{
 		Key: c.Key, SizeBytes: source.SizeBytes, ETag: source.ETag, Checksum: source.Checksum, Metadata: source.Metadata,
 	}
+	v.Metadata.StorageClass = c.Metadata.StorageClass
+	v.Metadata.Headers.WebsiteRedirect = c.Metadata.Headers.WebsiteRedirect
 	if c.Replace {
 		v.Metadata = c.Metadata
 		v.Metadata.Tags = source.Metadata.Tags

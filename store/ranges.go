@@ -11,15 +11,16 @@ type Range struct {
 	First, Last int64
 }
 
-// within is the bytes of an object of sizeBytes that r selects; false if it
-// selects none.
+// within is the bytes of an object of sizeBytes that r selects; false if it can't be satisfied.
+// They are none only for a suffix of an empty object.
 func (r Range) within(sizeBytes int64) (offset, length int64, ok bool) {
 	switch {
 	case r.First < 0 && r.Last <= 0, r.First >= 0 && r.Last >= 0 && r.Last < r.First:
 		return 0, 0, false
 	case r.First < 0:
+		// A suffix longer than the object is all of it (RFC 9110 §14.1.2), also of an empty one.
 		length = min(r.Last, sizeBytes)
-		return sizeBytes - length, length, length > 0
+		return sizeBytes - length, length, true
 	case r.First >= sizeBytes:
 		return 0, 0, false
 	case r.Last < 0 || r.Last >= sizeBytes:

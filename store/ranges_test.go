@@ -29,7 +29,8 @@ func TestRangeWithin(t *testing.T) {
 		{"suffix of none", Range{-1, 0}, 10, 0, 0, false},
 		{"empty object", Range{0, 0}, 0, 0, 0, false},
 		{"empty object, open end", Range{0, -1}, 0, 0, 0, false},
-		{"empty object, suffix", Range{-1, 5}, 0, 0, 0, false},
+		{"empty object, suffix", Range{-1, 5}, 0, 0, 0, true},
+		{"empty object, suffix of none", Range{-1, 0}, 0, 0, 0, false},
 		{"backwards", Range{5, 4}, 10, 0, 0, false},
 		{"negative suffix", Range{-1, -1}, 10, 0, 0, false},
 	} {

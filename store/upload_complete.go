@@ -28,6 +28,8 @@ type CompleteUpload struct {
 	Parts  []CompletePart
 	// Checksum is the claimed checksum of the whole; nil: none. Mismatch: BadDigest.
 	Checksum *object.Checksum
+	// Composite is the claimed type of the upload's checksum; nil: none. Mismatch: InvalidRequest.
+	Composite *bool
 	// SizeBytes is the claimed size of the whole, -1: none. Mismatch: InvalidRequest.
 	SizeBytes int64
 	If        Conditions // as in PutObject
@@ -166,6 +168,11 @@ func multipartETag(parts []object.Part) (object.ETag, error) {
 func (c CompleteUpload) checksum(op string, u object.Upload, parts []object.Part) (*object.Checksum, error) {
 	if c.Checksum != nil && c.Checksum.Algorithm != u.Algorithm {
 		return nil, checksumTypeMismatch(op, u.Algorithm, c.Checksum.Algorithm)
+	}
+	if c.Composite != nil && *c.Composite != u.Composite {
+		e := c.failure(op, object.InvalidRequest, 0)
+		e.Message = "The upload was created with another checksum type. The complete request must use the same."
+		return nil, e
 	}
 	if u.Algorithm == 0 {
 		return nil, nil

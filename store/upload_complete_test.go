@@ -163,6 +163,13 @@ func TestAssembleChecksum(t *testing.T) {
 					t.Errorf("got %+v, %v; want %+v", v.Checksum, err, want)
 				}
 			}
+			for _, claimed := range []bool{false, true} {
+				c := CompleteUpload{Parts: listOf(a, b), SizeBytes: -1, Composite: &claimed}
+				_, err := c.assemble("op", u, []object.Part{a, b}, time.Time{})
+				if ok := claimed == row.composite; ok != (err == nil) || !ok && !errors.Is(err, object.InvalidRequest) {
+					t.Errorf("claiming composite=%v gives %v", claimed, err)
+				}
+			}
 			wrong := want
 			wrong.Value = bytes.Clone(want.Value)
 			wrong.Value[0]++

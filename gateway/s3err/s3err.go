@@ -109,6 +109,9 @@ var table = [object.KindsEnd]Row{
 
 	object.ACLNotSupported: {"AccessControlListNotSupported", http.StatusBadRequest, "The bucket does not allow ACLs", 0},
 
+	object.InvalidRedirectLocation: {"InvalidRedirectLocation", http.StatusBadRequest, "The website redirect location must have a prefix of 'http://' or 'https://' or '/'.", 0},
+	object.MalformedTrailer:        {"MalformedTrailerError", http.StatusBadRequest, "The request contained trailing data that was not well-formed or did not conform to our published schema.", 0},
+
 	object.InvalidPartNumber: {"InvalidPartNumber", http.StatusRequestedRangeNotSatisfiable, "The requested partnumber is not satisfiable", 0},
 }
 

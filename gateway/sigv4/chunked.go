@@ -169,7 +169,7 @@ func (c *chunkReader) took(p []byte) error {
 		return err
 	}
 	if len(line) != 0 {
-		return refuseBody(object.InvalidRequest, msgChunkFraming)
+		return refuseBody(object.IncompleteBody, msgChunkFraming)
 	}
 	if err := c.checkChunk(); err != nil {
 		return err
@@ -205,7 +205,7 @@ func (c *chunkReader) finish() error {
 	_, err := c.src.ReadByte()
 	switch {
 	case err == nil:
-		return refuseBody(object.InvalidRequest, msgChunkFraming)
+		return refuseBody(object.IncompleteBody, msgChunkFraming)
 	case err != io.EOF:
 		return err
 	}
@@ -224,7 +224,7 @@ func (c *chunkReader) readTail() error {
 		return nil
 	}
 	if err == nil && len(line) != 0 {
-		return refuseBody(object.InvalidRequest, msgChunkFraming)
+		return refuseBody(object.IncompleteBody, msgChunkFraming)
 	}
 	return err
 }
@@ -236,19 +236,19 @@ func (c *chunkReader) readHeader() (sizeBytes int64, err error) {
 		return 0, err
 	}
 	if len(line) > chunkHeaderMaxBytes {
-		return 0, refuseBody(object.InvalidRequest, msgChunkFraming)
+		return 0, refuseBody(object.IncompleteBody, msgChunkFraming)
 	}
 	digits, extension, extended := bytes.Cut(line, []byte(";"))
 	// Without a sign, a prefix or underscores, which ParseUint would refuse for
 	// base 16 in any case.
 	size, err := strconv.ParseUint(string(digits), 16, 63)
 	if err != nil || extended != (c.signer != nil) {
-		return 0, refuseBody(object.InvalidRequest, msgChunkFraming)
+		return 0, refuseBody(object.IncompleteBody, msgChunkFraming)
 	}
 	if c.signer != nil {
 		text, ok := bytes.CutPrefix(extension, []byte("chunk-signature="))
 		if !ok || len(text) != len(c.signatureText) {
-			return 0, refuseBody(object.InvalidRequest, msgChunkFraming)
+			return 0, refuseBody(object.IncompleteBody, msgChunkFraming)
 		}
 		c.chunkSignature = append(c.signatureText[:0], text...)
 	}
@@ -266,13 +266,13 @@ func (c *chunkReader) readLine() ([]byte, error) {
 	case err == io.EOF:
 		return nil, io.ErrUnexpectedEOF
 	case errors.Is(err, bufio.ErrBufferFull):
-		return nil, refuseBody(object.InvalidRequest, msgChunkFraming)
+		return nil, refuseBody(object.IncompleteBody, msgChunkFraming)
 	case err != nil:
 		return nil, err
 	}
 	line, ok := bytes.CutSuffix(line, []byte("\r\n"))
 	if !ok {
-		return nil, refuseBody(object.InvalidRequest, msgChunkFraming)
+		return nil, refuseBody(object.IncompleteBody, msgChunkFraming)
 	}
 	return line, nil
 }
@@ -311,17 +311,17 @@ func (c *chunkReader) readTrailers() error {
 		}
 		switch {
 		case signature != "":
-			return refuseBody(object.InvalidRequest, msgTrailer)
+			return refuseBody(object.MalformedTrailer, msgTrailer)
 		case name == trailerSignatureName && c.signer != nil && value != "":
 			signature = value
 		case gap || !c.accept(name, value):
-			return refuseBody(object.InvalidRequest, msgTrailer)
+			return refuseBody(object.MalformedTrailer, msgTrailer)
 		default:
 			signed = append(append(append(append(signed, name...), ':'), value...), '\n')
 		}
 	}
 	if len(c.trailers) != len(c.announced) {
-		return refuseBody(object.InvalidRequest, msgTrailer)
+		return refuseBody(object.MalformedTrailer, msgTrailer)
 	}
 	if c.signer != nil && !c.signer.checkTrailer(signed, signature) {
 		return refuseBody(object.SignatureMismatch, msgMismatch)
@@ -351,7 +351,7 @@ func (c *chunkReader) readTrailerLine() (name, value string, err error) {
 	case err == io.EOF && len(line) > 0:
 		return "", "", io.ErrUnexpectedEOF
 	case errors.Is(err, bufio.ErrBufferFull):
-		return "", "", refuseBody(object.InvalidRequest, msgTrailer)
+		return "", "", refuseBody(object.MalformedTrailer, msgTrailer)
 	case err != nil:
 		return "", "", err
 	}
@@ -362,7 +362,7 @@ func (c *chunkReader) readTrailerLine() (name, value string, err error) {
 	name, value, ok := strings.Cut(text, ":")
 	name = strings.ToLower(name)
 	if !ok || !isLowerToken(name) {
-		return "", "", refuseBody(object.InvalidRequest, msgTrailer)
+		return "", "", refuseBody(object.MalformedTrailer, msgTrailer)
 	}
 	return name, strings.Trim(value, " \t"), nil
 }

@@ -179,33 +179,33 @@ func TestUnsignedTrailer(t *testing.T) {
 		{"no trailer, none announced", "5", "", "5\r\nhello\r\n0\r\n\r\n", 0, "hello", ""},
 		{"empty payload", "0", crc, "0\r\n" + crc + ":AAAAAA==\r\n\r\n", 0, "", "AAAAAA=="},
 		{"chunk size with zeros", "5", crc, "0005\r\nhello\r\n0\r\n" + crc + ":NhCmhg==\r\n\r\n", 0, "hello", "NhCmhg=="},
-		{"trailer missing", "5", crc, "5\r\nhello\r\n0\r\n\r\n", object.InvalidRequest, "", ""},
-		{"other trailer", "5", crc, "5\r\nhello\r\n0\r\nx-amz-checksum-sha1:AA==\r\n\r\n", object.InvalidRequest, "", ""},
-		{"trailer not announced", "5", "", "5\r\nhello\r\n0\r\n" + crc + ":NhCmhg==\r\n\r\n", object.InvalidRequest, "", ""},
-		{"trailer twice", "5", crc, "5\r\nhello\r\n0\r\n" + crc + ":A\r\n" + crc + ":B\r\n\r\n", object.InvalidRequest, "", ""},
-		{"trailer without value", "5", crc, "5\r\nhello\r\n0\r\n" + crc + ":\r\n\r\n", object.InvalidRequest, "", ""},
-		{"trailer without colon", "5", crc, "5\r\nhello\r\n0\r\n" + crc + "\r\n\r\n", object.InvalidRequest, "", ""},
-		{"trailer with a long line", "5", crc, "5\r\nhello\r\n0\r\n" + crc + ":" + strings.Repeat("A", 5000) + "\r\n\r\n", object.InvalidRequest, "", ""},
-		{"signature on unsigned trailer", "5", crc, "5\r\nhello\r\n0\r\n" + crc + ":A\r\nx-amz-trailer-signature:00\r\n\r\n", object.InvalidRequest, "", ""},
-		{"bytes after the end", "5", crc, "5\r\nhello\r\n0\r\n" + crc + ":NhCmhg==\r\n\r\nmore", object.InvalidRequest, "", ""},
+		{"trailer missing", "5", crc, "5\r\nhello\r\n0\r\n\r\n", object.MalformedTrailer, "", ""},
+		{"other trailer", "5", crc, "5\r\nhello\r\n0\r\nx-amz-checksum-sha1:AA==\r\n\r\n", object.MalformedTrailer, "", ""},
+		{"trailer not announced", "5", "", "5\r\nhello\r\n0\r\n" + crc + ":NhCmhg==\r\n\r\n", object.MalformedTrailer, "", ""},
+		{"trailer twice", "5", crc, "5\r\nhello\r\n0\r\n" + crc + ":A\r\n" + crc + ":B\r\n\r\n", object.MalformedTrailer, "", ""},
+		{"trailer without value", "5", crc, "5\r\nhello\r\n0\r\n" + crc + ":\r\n\r\n", object.MalformedTrailer, "", ""},
+		{"trailer without colon", "5", crc, "5\r\nhello\r\n0\r\n" + crc + "\r\n\r\n", object.MalformedTrailer, "", ""},
+		{"trailer with a long line", "5", crc, "5\r\nhello\r\n0\r\n" + crc + ":" + strings.Repeat("A", 5000) + "\r\n\r\n", object.MalformedTrailer, "", ""},
+		{"signature on unsigned trailer", "5", crc, "5\r\nhello\r\n0\r\n" + crc + ":A\r\nx-amz-trailer-signature:00\r\n\r\n", object.MalformedTrailer, "", ""},
+		{"bytes after the end", "5", crc, "5\r\nhello\r\n0\r\n" + crc + ":NhCmhg==\r\n\r\nmore", object.IncompleteBody, "", ""},
 		{"truncated trailer", "5", crc, "5\r\nhello\r\n0\r\n" + crc + ":Nh", object.IncompleteBody, "", ""},
 		{"no last chunk", "5", crc, "5\r\nhello\r\n", object.IncompleteBody, "", ""},
 		{"nothing", "5", crc, "", object.IncompleteBody, "", ""},
 		{"less than declared", "6", crc, "5\r\nhello\r\n0\r\n" + crc + ":NhCmhg==\r\n\r\n", object.IncompleteBody, "", ""},
 		{"more than declared", "4", crc, "5\r\nhello\r\n0\r\n" + crc + ":NhCmhg==\r\n\r\n", object.IncompleteBody, "", ""},
 		{"more in a second chunk", "5", crc, "5\r\nhello\r\n1\r\nx\r\n0\r\n" + crc + ":NhCmhg==\r\n\r\n", object.IncompleteBody, "", ""},
-		{"chunk longer than its size", "5", crc, "4\r\nhello\r\n0\r\n\r\n", object.InvalidRequest, "", ""},
-		{"chunk shorter than its size", "5", crc, "5\r\nhell\r\n0\r\n\r\n", object.InvalidRequest, "", ""},
+		{"chunk longer than its size", "5", crc, "4\r\nhello\r\n0\r\n\r\n", object.IncompleteBody, "", ""},
+		{"chunk shorter than its size", "5", crc, "5\r\nhell\r\n0\r\n\r\n", object.IncompleteBody, "", ""},
 		{"huge chunk size", "5", crc, "7fffffffffffffff\r\nhello\r\n", object.IncompleteBody, "", ""},
-		{"chunk size over 64 bits", "5", crc, "10000000000000000\r\nhello\r\n", object.InvalidRequest, "", ""},
-		{"negative chunk size", "5", crc, "-5\r\nhello\r\n", object.InvalidRequest, "", ""},
-		{"no chunk size", "5", crc, "\r\nhello\r\n", object.InvalidRequest, "", ""},
-		{"prefixed chunk size", "5", crc, "0x5\r\nhello\r\n", object.InvalidRequest, "", ""},
-		{"chunk size with a space", "5", crc, "5 \r\nhello\r\n", object.InvalidRequest, "", ""},
-		{"header ends with LF", "5", crc, "5\nhello\r\n0\r\n\r\n", object.InvalidRequest, "", ""},
-		{"header without end", "5", crc, strings.Repeat("5", 9000), object.InvalidRequest, "", ""},
-		{"header too long", "5", crc, strings.Repeat("0", 200) + "5\r\nhello\r\n", object.InvalidRequest, "", ""},
-		{"chunk extension", "5", crc, "5;chunk-signature=" + emptyHash + "\r\nhello\r\n", object.InvalidRequest, "", ""},
+		{"chunk size over 64 bits", "5", crc, "10000000000000000\r\nhello\r\n", object.IncompleteBody, "", ""},
+		{"negative chunk size", "5", crc, "-5\r\nhello\r\n", object.IncompleteBody, "", ""},
+		{"no chunk size", "5", crc, "\r\nhello\r\n", object.IncompleteBody, "", ""},
+		{"prefixed chunk size", "5", crc, "0x5\r\nhello\r\n", object.IncompleteBody, "", ""},
+		{"chunk size with a space", "5", crc, "5 \r\nhello\r\n", object.IncompleteBody, "", ""},
+		{"header ends with LF", "5", crc, "5\nhello\r\n0\r\n\r\n", object.IncompleteBody, "", ""},
+		{"header without end", "5", crc, strings.Repeat("5", 9000), object.IncompleteBody, "", ""},
+		{"header too long", "5", crc, strings.Repeat("0", 200) + "5\r\nhello\r\n", object.IncompleteBody, "", ""},
+		{"chunk extension", "5", crc, "5;chunk-signature=" + emptyHash + "\r\nhello\r\n", object.IncompleteBody, "", ""},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			var headers []string
@@ -252,7 +252,7 @@ func TestSignedTrailer(t *testing.T) {
 			return line + "\n\r\nx-amz-trailer-signature:" + c.trailerSignature(line+"\n") + "\r\n\r\n"
 		}, 0},
 		{"no signature", func(*chain) string { return line + "\r\n\r\n" }, object.SignatureMismatch},
-		{"empty signature", func(*chain) string { return line + "\r\nx-amz-trailer-signature:\r\n\r\n" }, object.InvalidRequest},
+		{"empty signature", func(*chain) string { return line + "\r\nx-amz-trailer-signature:\r\n\r\n" }, object.MalformedTrailer},
 		{"wrong signature", func(c *chain) string {
 			return line + "\r\nx-amz-trailer-signature:" + c.last + "\r\n\r\n"
 		}, object.SignatureMismatch},
@@ -261,11 +261,11 @@ func TestSignedTrailer(t *testing.T) {
 		}, object.SignatureMismatch},
 		{"trailer after the signature", func(c *chain) string {
 			return "x-amz-trailer-signature:" + c.trailerSignature("") + "\r\n" + line + "\r\n\r\n"
-		}, object.InvalidRequest},
+		}, object.MalformedTrailer},
 		{"trailer after the gap", func(c *chain) string {
 			return "\r\n" + line + "\r\nx-amz-trailer-signature:" + c.trailerSignature(line+"\n") + "\r\n\r\n"
-		}, object.InvalidRequest},
-		{"nothing", func(*chain) string { return "" }, object.InvalidRequest},
+		}, object.MalformedTrailer},
+		{"nothing", func(*chain) string { return "" }, object.MalformedTrailer},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			r := chunkedRequest(t, streamSignedTrailer, "5", func(seed string) string {

@@ -57,6 +57,8 @@ func TestBucketNames(t *testing.T) {
 		{"-starts-with-hyphen", false},
 		{"ends-with-hyphen-", false},
 		{"double..dot", false},
+		{"dot.-hyphen", false},
+		{"hyphen-.dot", false},
 		{"192.168.1.1", false},
 		{"xn--puny", false},
 		{"sthree-reserved", false},

@@ -61,6 +61,42 @@ func TestCopyMetadata(t *testing.T) {
 	}
 }
 
+// TestCopyOwn: storage class and website redirect belong to the copy. They are not the source's, can be
+// given without replacing the metadata, and make a copy onto itself legal.
+func TestCopyOwn(t *testing.T) {
+	c := client(t)
+	b := newBucket(t, c)
+	const key = "k"
+	put(t, c, b, key, []byte("x"), func(in *s3.PutObjectInput) {
+		in.Metadata = map[string]string{"m": "source"}
+		in.StorageClass, in.WebsiteRedirectLocation = types.StorageClassStandardIa, aws.String("/source")
+	})
+	for _, tc := range []struct {
+		name, to        string
+		set             func(*s3.CopyObjectInput)
+		class, redirect string
+	}{
+		{"neither", "other", nil, "", ""},
+		{"class", "other", func(in *s3.CopyObjectInput) { in.StorageClass = types.StorageClassOnezoneIa }, "ONEZONE_IA", ""},
+		{"redirect", "other", func(in *s3.CopyObjectInput) { in.WebsiteRedirectLocation = aws.String("/copy") }, "", "/copy"},
+		{"back to the default, in place", key, func(in *s3.CopyObjectInput) { in.StorageClass = types.StorageClassStandard }, "", ""},
+		{"redirect, in place", key, func(in *s3.CopyObjectInput) { in.WebsiteRedirectLocation = aws.String("https://x/") }, "", "https://x/"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			in := &s3.CopyObjectInput{Bucket: &b, Key: &tc.to, CopySource: aws.String(b + "/" + key)}
+			if tc.set != nil {
+				tc.set(in)
+			}
+			_, err := c.CopyObject(t.Context(), in)
+			noError(t, err)
+			out, _ := get(t, c, b, tc.to)
+			if string(out.StorageClass) != tc.class || aws.ToString(out.WebsiteRedirectLocation) != tc.redirect || out.Metadata["m"] != "source" {
+				t.Errorf("got class %q, redirect %q, metadata %v; want %q, %q", out.StorageClass, aws.ToString(out.WebsiteRedirectLocation), out.Metadata, tc.class, tc.redirect)
+			}
+		})
+	}
+}
+
 // TestCopyRefused: conditions on the source, and sources that are not there.
 func TestCopyRefused(t *testing.T) {
 	c := client(t)

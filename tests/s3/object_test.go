@@ -2,14 +2,17 @@ package s3_test
 
 import (
 	"bytes"
+	"context"
 	"crypto/md5"
 	"encoding/base64"
 	"encoding/hex"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -185,6 +188,55 @@ func TestRanges(t *testing.T) {
 	put(t, c, b, "empty", nil)
 	_, err := c.GetObject(t.Context(), &s3.GetObjectInput{Bucket: &b, Key: aws.String("empty"), Range: aws.String("bytes=0-")})
 	wantError(t, err, "InvalidRange", 416)
+	// The last bytes of nothing are nothing (RFC 9110 §14.1.2), and Content-Range has no form for it.
+	for _, method := range []string{"GET", "HEAD"} {
+		r := send(t, rawRequest{method: method, path: "/" + b + "/empty", header: map[string]string{"Range": "bytes=-5"}})
+		wantRaw(t, r, "", 200)
+		if r.body != "" || r.Header.Get("Content-Range") != "" || r.ContentLength != 0 {
+			t.Errorf("%s of the last bytes of an empty object: got %q, %v", method, r.body, r.Header)
+		}
+	}
+}
+
+// TestMetadataNames looks at the bytes on the wire: names of user metadata are in lower case there, because
+// what an SDK makes of them may tell cases apart.
+func TestMetadataNames(t *testing.T) {
+	c := client(t)
+	b := newBucket(t, c)
+	put(t, c, b, "k", []byte("x"), func(in *s3.PutObjectInput) { in.Metadata = map[string]string{"Mixed-Case": "v"} })
+	var wire recording
+	transport := &http.Transport{DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+		conn, err := new(net.Dialer).DialContext(ctx, network, address)
+		return recorded{conn, &wire}, err
+	}}
+	watched := client(t, func(o *s3.Options) { o.HTTPClient = &http.Client{Transport: transport} })
+	_, err := watched.HeadObject(t.Context(), &s3.HeadObjectInput{Bucket: &b, Key: aws.String("k")})
+	noError(t, err)
+	transport.CloseIdleConnections()
+	wire.mu.Lock()
+	defer wire.mu.Unlock()
+	if !strings.Contains(wire.read.String(), "\r\nx-amz-meta-mixed-case: v\r\n") {
+		t.Errorf("got %s", wire.read.String())
+	}
+}
+
+// recorded is a connection that keeps what is read from it.
+type recorded struct {
+	net.Conn
+	to *recording
+}
+
+type recording struct {
+	mu   sync.Mutex
+	read bytes.Buffer // guarded by mu
+}
+
+func (r recorded) Read(p []byte) (int, error) {
+	n, err := r.Conn.Read(p)
+	r.to.mu.Lock()
+	defer r.to.mu.Unlock()
+	r.to.read.Write(p[:n])
+	return n, err
 }
 
 // TestHeaders: system headers and user metadata come back; response-* override
