@@ -13,26 +13,21 @@ import (
 // up, never guessed (DESIGN §8). It implements kv.Evidence and is used by one goroutine.
 type evidence struct {
 	l *Layer
-	// bound is the session that must make the attempt, nil for whichever lives.
-	bound *session
-	// lease ends with the outcome.
-	lease *BlobLease
+	// leases are of the blobs that the attempt refers to for the first time.
+	leases []*BlobLease
 
 	// session and n are of the attempt last marked. session is nil when there is none that could
 	// make one, n is 0 when no outcome is awaited.
 	session *session
 	n       uint64
-	// unknown: the outcome could not be found out, and was left to the session's heartbeat.
+	// unknown: the outcome could not be found out, and was left, with the leases, to the session's heartbeat.
 	unknown bool
 }
 
 // Mark implements kv.Evidence. The number is new for each attempt: one that was fenced can never be used again.
 func (e *evidence) Mark(tx kv.Tx) {
 	e.forget()
-	e.session = e.bound
-	if e.session == nil {
-		e.session = e.l.session.Load()
-	}
+	e.session = e.l.session.Load()
 	if e.session == nil || e.session.lost.Load() {
 		e.session = nil
 		return
@@ -56,43 +51,37 @@ func (e *evidence) forget() {
 }
 
 // afterPanic is deferred: when a panic passes by, nobody has looked what became of the attempt, so the heartbeat
-// settles it. Otherwise it would stay open, with its lease, for as long as the session lives.
+// settles it. Otherwise it would stay open, with its leases, for as long as the session lives.
 func (e *evidence) afterPanic() {
 	if e.n != 0 && !e.unknown {
-		e.session.leave(attempt{session: e.session, n: e.n, lease: e.lease, mayLand: true})
+		e.unknown = true
+		e.session.leave(e.attempt(true))
 	}
 }
 
-// end is called when the transaction has ended. If the outcome is not known, the lease stays:
-// the low-water mark must not pass a commit that may be there.
-func (e *evidence) end() {
-	if e.unknown {
-		return
-	}
-	e.forget()
-	if e.lease != nil {
-		e.lease.end()
+// endLeases is for when the outcome is known. While it is not, they stay: the low-water mark must not pass a commit
+// that may be there.
+func (e *evidence) endLeases() {
+	for _, b := range e.leases {
+		b.end()
 	}
 }
 
-// missing is the error when no session could make the attempt.
-func (e *evidence) missing(op operation) error {
-	kind := object.Unavailable
-	if e.bound != nil && e.bound.lost.Load() {
-		kind = object.SessionLost
-	}
-	return &object.Error{Op: op.name, Kind: kind, Ref: op.ref, Err: errNoSession}
+// attempt is the one last marked, to be settled.
+func (e *evidence) attempt(mayLand bool) attempt {
+	return attempt{session: e.session, n: e.n, leases: e.leases, mayLand: mayLand}
 }
 
 // Settle implements kv.Evidence. kv.Run gives it time beyond the caller's own deadline: who asked for the
 // commit must learn whether its chunks may be deleted.
 func (e *evidence) Settle(ctx context.Context, cause error) (kv.Commit, bool, error) {
-	a := attempt{session: e.session, n: e.n, lease: e.lease, mayLand: !errors.Is(cause, kv.UnknownSettled)}
+	a := e.attempt(!errors.Is(cause, kv.UnknownSettled))
 	c, done, err := e.l.settle(ctx, &a)
 	if err != nil {
 		e.unknown = true
 		e.session.leave(a)
 	}
+	e.l.metrics.settled(done, err)
 	return c, done, err
 }
 
@@ -100,7 +89,7 @@ func (e *evidence) Settle(ctx context.Context, cause error) (kv.Commit, bool, er
 type attempt struct {
 	session *session
 	n       uint64
-	lease   *BlobLease
+	leases  []*BlobLease
 	// mayLand: the commit may still take effect. False once its evidence was fenced.
 	mayLand bool
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/md5"
 	"encoding/hex"
+	"flag"
 	"fmt"
 	"sync"
 	"testing"
@@ -52,6 +53,14 @@ func newEngine(t testing.TB) *pebblekv.DB {
 	return db
 }
 
+// combineMax makes all tests of the package put requests together, at most so many:
+//
+//	go test ./fdblayer -combine 16
+var combineMax = flag.Int("combine", 0, "requests that are put together in one commit")
+
+// combined is the option for it. One commit at a time, so that whatever comes beside it waits.
+func combined(o *Options, most int) { o.CombineMax, o.CommitsInFlight = most, 1 }
+
 // testLayer is a Layer whose heartbeats and clock the test drives.
 type testLayer struct {
 	*Layer
@@ -64,6 +73,7 @@ func newLayer(t testing.TB, db kv.Database, change ...func(*Options)) *testLayer
 	t.Helper()
 	c := newClock()
 	o := Options{DB: db, Prefix: []byte("test"), Now: c.Now, Monotonic: c.Now, HeartbeatEvery: 1000 * time.Hour}
+	combined(&o, *combineMax)
 	for _, f := range change {
 		f(&o)
 	}

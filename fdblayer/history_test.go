@@ -127,13 +127,16 @@ func TestHistory(t *testing.T) {
 }
 
 // openUnderFaults opens a layer on a database with faults, which may take some attempts.
-func openUnderFaults(t *testing.T, db kv.Database) *testLayer {
+func openUnderFaults(t *testing.T, db kv.Database, change ...func(*Options)) *testLayer {
 	t.Helper()
 	c := newClock()
+	o := Options{DB: db, Prefix: []byte("test"), Now: c.Now, Monotonic: c.Now, HeartbeatEvery: 1000 * time.Hour}
+	combined(&o, *combineMax)
+	for _, f := range change {
+		f(&o)
+	}
 	for {
-		l, err := Open(t.Context(), Options{
-			DB: db, Prefix: []byte("test"), Now: c.Now, Monotonic: c.Now, HeartbeatEvery: 1000 * time.Hour,
-		})
+		l, err := Open(t.Context(), o)
 		if err != nil {
 			continue // Open has no evidence for some of what it does; its caller tries again
 		}

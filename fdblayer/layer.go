@@ -32,7 +32,19 @@ type Options struct {
 	SoleProcess bool
 	// HeartbeatEvery is the time between two heartbeats. Default: 1 s.
 	HeartbeatEvery time.Duration
+	// CombineMax is how many requests at most are put together in one commit (DESIGN §7), at most 256; 0 and 1 mean
+	// none: right for an engine that shares its sync among commits by itself. Some dozens suit FoundationDB.
+	CombineMax int
+	// CommitsInFlight bounds the commits of requests that could be put together; while so many are under way others
+	// wait and are. Without combining there is no bound. Default: 4.
+	CommitsInFlight int
 }
+
+const (
+	defaultCommitsInFlight = 4
+	// combineMembersMax keeps the rows of a combined transaction far below what two bytes can number.
+	combineMembersMax = 256
+)
 
 func (o Options) ensureDefaults() Options {
 	if o.Log == nil {
@@ -47,6 +59,10 @@ func (o Options) ensureDefaults() Options {
 	if o.HeartbeatEvery == 0 {
 		o.HeartbeatEvery = time.Second
 	}
+	if o.CommitsInFlight <= 0 {
+		o.CommitsInFlight = defaultCommitsInFlight
+	}
+	o.CombineMax = min(o.CombineMax, combineMembersMax)
 	return o
 }
 
@@ -65,6 +81,11 @@ type Layer struct {
 
 	view    *view
 	session atomic.Pointer[session]
+	// versions are the shared requests for read versions of each priority.
+	versions [2]versions
+	// combiner is nil when transactions are not put together.
+	combiner *combiner
+	metrics  metrics
 	// version is the newest that this process knows of.
 	version atomic.Int64
 
@@ -92,6 +113,12 @@ func Open(ctx context.Context, o Options) (*Layer, error) {
 	}
 	l.guardRange = keys.Only(l.keys.Guard())
 	l.localGroupRange = keys.Only(l.keys.Group(LocalGroup))
+	for p := range l.versions {
+		l.versions[p].db, l.versions[p].priority, l.versions[p].metrics = l.db, kv.Priority(p), &l.metrics
+	}
+	if o.CombineMax > 1 {
+		l.combiner = newCombiner(l)
+	}
 	op := operation{name: "fdblayer.Open"}
 	if err := l.start(ctx); err != nil {
 		return nil, l.failure(op, nil, err)
@@ -128,6 +155,9 @@ func (l *Layer) Close(ctx context.Context) error {
 		case <-ctx.Done():
 			settled, late = false, ctx.Err()
 		}
+	}
+	if l.combiner != nil {
+		l.combiner.wait(ctx)
 	}
 	l.stop()
 	<-l.stopped

@@ -49,7 +49,7 @@ func (l *Layer) OpenVersion(ctx context.Context, b object.BucketName, k object.K
 	r.closed.Store(true) // until it is registered
 	r.Token, err = l.read(ctx, op, func(ctx context.Context, t *txn) error {
 		r.Close() // an attempt before
-		if err := r.register(t.at.Version); err != nil {
+		if err := r.register(t.at); err != nil {
 			return err
 		}
 		bucket, err := t.bucket(ctx, b)

@@ -36,7 +36,7 @@ type Put struct {
 func (l *Layer) PutObject(ctx context.Context, p PutObject) (Put, error) {
 	op := operation{
 		name: "fdblayer.PutObject", ref: object.Ref{Bucket: p.Bucket, Key: p.Version.Key}, lease: p.Lease,
-		conditional: p.If != nil,
+		conditional: p.If != nil, sizeBytes: p.sizeBytes(),
 	}
 	run := l.blind
 	if p.If != nil {
@@ -61,6 +61,19 @@ func (l *Layer) PutObject(ctx context.Context, p PutObject) (Put, error) {
 	}
 	v.Stamp = place.Stamp(c.Stamp)
 	return Put{Version: v, Token: l.token(c.Version)}, nil
+}
+
+// rowsBytes estimates what a PUT writes beside what is counted: keys, conflicts, and the rows around the version's.
+const rowsBytes = 1 << 10
+
+// sizeBytes estimates what the transaction writes.
+func (p *PutObject) sizeBytes() int {
+	v := &p.Version
+	n := rowsBytes + len(v.Content.Inline) + 4*len(v.Key)
+	for name, value := range v.Metadata.User {
+		n += len(name) + len(value)
+	}
+	return n
 }
 
 // check checks a condition, if there is one. The rows from the newest down to the current version are read

@@ -64,7 +64,7 @@ func (t *txn) readQueue(ctx context.Context, q keys.Queue, starts *queueStarts, 
 		return nil, err
 	}
 	if whole {
-		first := l.keys.QueueEntry(at.shard, q, lastStamp(l.era, t.at.Version))
+		first := l.keys.QueueEntry(at.shard, q, lastStamp(l.era, t.at))
 		if len(page.Rows) > 0 {
 			first = page.Rows[0].Key
 		}

@@ -356,8 +356,8 @@ func (l *Layer) settleLeft(ctx context.Context, s *session) {
 			continue
 		}
 		s.endAttempt(a.n)
-		if a.lease != nil {
-			a.lease.end()
+		for _, b := range a.leases {
+			b.end()
 		}
 	}
 }

@@ -63,7 +63,7 @@ func (l *Layer) ListTrash(ctx context.Context, shard int, c Cursor, limit int) (
 // horizon is the smallest mark of all sessions and of the hold, and not above t's version: nobody reads below it any more.
 func (t *txn) horizon(ctx context.Context) (kv.Version, error) {
 	r := t.Snapshot() // one version, see ListTrash
-	horizon := t.at.Version
+	horizon := t.at
 	mark := func(v kv.Version, era uint32) {
 		if era != t.l.era {
 			v = 0 // of another count of versions: nothing is known to have passed

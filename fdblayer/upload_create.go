@@ -31,6 +31,7 @@ func (l *Layer) CreateUpload(ctx context.Context, b object.BucketName, u object.
 	if err != nil {
 		return object.Upload{}, object.Token{}, err
 	}
+	op.sizeBytes = rowsBytes + len(value) + 4*len(u.Key)
 	var place keys.Pending
 	c, err := l.blind(ctx, op, func(ctx context.Context, t *txn) error {
 		bucket, err := t.bucket(ctx, b)

@@ -67,17 +67,10 @@ func (v *view) recentVersion() (kv.Version, bool) {
 	return v.at.Version, now-v.since < viewMaxAge
 }
 
-// refresh brings the view to a version that was asked for after the call, or a later one, and returns it.
+// refresh brings the view to a version that was asked for after the call, or a later one, and returns it. It is tried
+// once: who calls it is an attempt of a transaction.
 func (v *view) refresh(ctx context.Context) (kv.Version, error) {
-	var at kv.ReadVersion
-	_, err := kv.Run(ctx, v.l.db, kv.RunOptions{}, func(tx kv.Tx) error {
-		var err error
-		if at, err = tx.ReadVersion().Get(ctx); err != nil {
-			return err
-		}
-		return v.reach(ctx, at)
-	})
-	if err != nil {
+	if _, err := v.l.fresh(kv.Default)(ctx, nil); err != nil {
 		return 0, err
 	}
 	v.mu.Lock()
@@ -208,11 +201,11 @@ func (v *view) bucket(ctx context.Context, name object.BucketName) (*pinnedBucke
 			return b, nil
 		}
 		var at kv.ReadVersion
-		_, err := kv.Run(ctx, v.l.db, kv.RunOptions{}, func(tx kv.Tx) error {
-			var err error
-			if at, err = tx.ReadVersion().Get(ctx); err != nil {
-				return err
-			}
+		o := kv.RunOptions{Begin: func(ctx context.Context, _ error) (_ kv.Version, err error) {
+			at, err = v.l.versions[kv.Default].get(ctx)
+			return at.Version, err
+		}}
+		_, err := kv.Run(ctx, v.l.db, o, func(tx kv.Tx) (err error) {
 			if b, err = v.l.readBucket(ctx, tx.Snapshot(), name); err != nil {
 				return err
 			}
