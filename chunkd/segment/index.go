@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -110,6 +111,8 @@ type indexEvents struct {
 	// failed gets the first failure after which the index can't be written.
 	failed func(error)
 	broken atomic.Bool
+	// noteDamage has the next start build the index anew.
+	noteDamage func()
 }
 
 func (e *indexEvents) Infof(string, ...any) {}
@@ -122,6 +125,24 @@ func (e *indexEvents) Fatalf(format string, args ...any) {
 	err := fmt.Errorf("index: "+format, args...)
 	e.broken.Store(true)
 	e.failed(err)
+}
+
+// dataCorruption ends writing, as whatever would be derived from a damaged table is damaged, too.
+func (e *indexEvents) dataCorruption(info pebble.DataCorruptionInfo) {
+	e.noteDamage()
+	e.Fatalf("%s", info)
+}
+
+// writeDamaged leaves the file that says so. Without it the damage is met again, no more.
+func writeDamaged(o Options) {
+	name := o.FS.PathJoin(o.Dir, damagedName)
+	f, err := o.FS.Create(name, vfs.WriteCategoryUnspecified)
+	if err == nil {
+		err = errors.Join(f.Close(), syncDir(o.FS, o.Dir))
+	}
+	if err != nil {
+		o.Log.Error("the index is damaged; remove it, so that it is built anew", zap.Error(err))
+	}
 }
 
 func (e *indexEvents) backgroundError(err error) {
@@ -175,7 +196,10 @@ func (d gateDir) Sync() error {
 }
 
 func openIndex(o Options, store storeID, failed func(error)) (*index, error) {
-	events := &indexEvents{log: o.Log.Sugar(), failed: failed}
+	events := &indexEvents{
+		log: o.Log.Sugar(), failed: failed,
+		noteDamage: sync.OnceFunc(func() { writeDamaged(o) }),
+	}
 	cache := pebble.NewCache(o.IndexCacheBytes)
 	defer cache.Unref()
 	po := &pebble.Options{
@@ -188,7 +212,9 @@ func openIndex(o Options, store storeID, failed func(error)) (*index, error) {
 		MemTableSize:                memTableBytes,
 		MemTableStopWritesThreshold: memTablesMax,
 		L0StopWritesThreshold:       l0FilesMax,
-		EventListener:               &pebble.EventListener{BackgroundError: events.backgroundError},
+		EventListener: &pebble.EventListener{
+			BackgroundError: events.backgroundError, DataCorruption: events.dataCorruption,
+		},
 	}
 	for i := range po.Levels {
 		po.Levels[i].FilterPolicy = bloom.FilterPolicy(10)

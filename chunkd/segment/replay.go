@@ -6,6 +6,7 @@ import (
 	"io"
 	"math"
 	"slices"
+	"sync/atomic"
 
 	"github.com/cockroachdb/errors/oserror"
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -77,10 +78,15 @@ func (s *Store) listSegments() ([]uint32, error) {
 // openOrRebuildIndex returns the position to replay from.
 func (s *Store) openOrRebuildIndex() (position, error) {
 	dir := s.fs.PathJoin(s.options.Dir, indexName)
+	damaged := s.fs.PathJoin(s.options.Dir, damagedName)
 	_, statErr := s.fs.Stat(dir)
-	pos, found, err := s.tryIndex()
-	if err == nil && found {
-		return pos, nil
+	var err error
+	if _, damagedErr := s.fs.Stat(damaged); damagedErr != nil {
+		var pos position
+		var found bool
+		if pos, found, err = s.tryIndex(); err == nil && found {
+			return pos, nil
+		}
 	}
 	if s.index != nil {
 		err = errors.Join(err, s.closeIndex())
@@ -90,6 +96,12 @@ func (s *Store) openOrRebuildIndex() (position, error) {
 		s.metrics.rebuilds.Add(1)
 	}
 	if err := s.fs.RemoveAll(dir); err != nil {
+		return position{}, err
+	}
+	if err := syncDir(s.fs, s.options.Dir); err != nil {
+		return position{}, err
+	}
+	if err := s.fs.Remove(damaged); err != nil && !oserror.IsNotExist(err) {
 		return position{}, err
 	}
 	s.table = newTable()
@@ -106,10 +118,32 @@ func (s *Store) closeIndex() error {
 	return x.db.Close()
 }
 
+// tryIndex opens the index and reads what a start needs of it. A failure of the index until
+// then is not one of the store.
 func (s *Store) tryIndex() (pos position, found bool, err error) {
-	if s.index, err = openIndex(s.options, s.storeID, s.fail); err != nil {
+	var trying atomic.Bool
+	var failure atomic.Pointer[error]
+	trying.Store(true)
+	failed := func(err error) {
+		if trying.Load() {
+			failure.CompareAndSwap(nil, &err)
+		} else {
+			s.fail(err)
+		}
+	}
+	if s.index, err = openIndex(s.options, s.storeID, failed); err != nil {
 		return pos, false, err
 	}
+	if pos, found, err = s.readIndex(); err == nil && found {
+		trying.Store(false) // else what it still reports never matters
+	}
+	if f := failure.Load(); f != nil && err == nil {
+		err = *f
+	}
+	return pos, found && err == nil, err
+}
+
+func (s *Store) readIndex() (pos position, found bool, err error) {
 	pos, found, err = s.index.position()
 	if err != nil || !found {
 		return pos, false, err

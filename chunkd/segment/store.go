@@ -21,6 +21,7 @@ import (
 const (
 	segmentsName = "segments"
 	indexName    = "index"
+	damagedName  = "index.damaged" // the index must be built anew
 	asideName    = "quarantine"
 	lockName     = "LOCK"
 
