@@ -142,13 +142,13 @@ func (r *request) trailingChecksum(a object.ChecksumAlgorithm) ([]byte, error) {
 	return decodeChecksum(a, value)
 }
 
-// checkAlgorithm holds x-amz-sdk-checksum-algorithm to the checksum that came.
+// checkAlgorithm holds x-amz-sdk-checksum-algorithm, in any case, to the checksum that came.
 func (r *request) checkAlgorithm(came object.ChecksumAlgorithm) error {
 	name := r.header(sdkAlgorithm)
 	if name == "" {
 		return nil
 	}
-	a, ok := checksum.Parse(name)
+	a, ok := checksum.Parse(strings.ToUpper(name))
 	switch {
 	case !ok:
 		return invalidRequest("Value for x-amz-sdk-checksum-algorithm header is invalid.")

@@ -43,7 +43,7 @@ func TestPutObject(t *testing.T) {
 		"x-amz-storage-class": "STANDARD_IA", "x-amz-acl": "private",
 		"x-amz-website-redirect-location": "/elsewhere",
 		"Content-MD5":                     base64.StdEncoding.EncodeToString(make([]byte, md5.Size)),
-		"x-amz-checksum-crc32c":           "AQIDBA==", "x-amz-sdk-checksum-algorithm": "CRC32C",
+		"x-amz-checksum-crc32c":           "AQIDBA==", "x-amz-sdk-checksum-algorithm": "crc32c",
 		"If-Match": `"old"`,
 	}}.do(t, newGateway(t, f, nil))
 	expectCode(t, res, "")

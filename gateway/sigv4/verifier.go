@@ -32,8 +32,8 @@ type Auth struct {
 	// Body yields the payload: aws-chunked framing removed, chunk signatures
 	// and the payload hash checked. A payload that does not match ends with an
 	// object.Error instead of io.EOF: ContentSHA256Mismatch, SignatureMismatch
-	// (a chunk or the trailer), IncompleteBody, InvalidRequest (framing or
-	// trailer malformed). The last bytes are held back until everything behind
+	// (a chunk or the trailer), IncompleteBody (also for malformed framing, as
+	// in S3), MalformedTrailer. The last bytes are held back until everything behind
 	// them is checked, so a consumer that stops after SizeBytes bytes without
 	// waiting for io.EOF is safe too, unless SizeBytes is 0 or -1. Bytes given
 	// out before that may still turn out to be bad: they must not become visible
