@@ -112,7 +112,7 @@ func (v *Verifier) checkSignature(r *http.Request, s *scratch, c *claim) (*signi
 	}
 	switch {
 	case !known:
-		return nil, refuse(object.InvalidAccessKeyID, msgUnknownKey)
+		return nil, refuseArgument(object.InvalidAccessKeyID, msgUnknownKey, "Credential", c.accessKey)
 	case !good || !c.signatureWellFormed:
 		return nil, refuse(object.SignatureMismatch, msgMismatch)
 	}

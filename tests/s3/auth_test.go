@@ -43,7 +43,11 @@ func TestSignatures(t *testing.T) {
 			wantRaw(t, send(t, tc.q), tc.code, tc.status)
 		})
 	}
-	r := send(t, rawRequest{method: "PUT", path: path, body: "tampered", payloadHash: strings.Repeat("0", 64)})
+	r := send(t, rawRequest{method: "GET", path: path, accessKey: "NOBODY"})
+	if !strings.Contains(r.body, "<AWSAccessKeyId>NOBODY</AWSAccessKeyId>") {
+		t.Errorf("an unknown access key is not named: %s", r.body)
+	}
+	r = send(t, rawRequest{method: "PUT", path: path, body: "tampered", payloadHash: strings.Repeat("0", 64)})
 	wantRaw(t, r, "XAmzContentSHA256Mismatch", 400)
 	wantBody(t, c, b, "k", []byte("x"))
 }
