@@ -198,6 +198,9 @@ func crashRun(t *testing.T, rng *rand.Rand) {
 		if err != nil {
 			t.Fatalf("generation %d: open after the crash: %v", generation, err)
 		}
+		if n := s.Metrics().Rebuilds; n != 0 {
+			t.Errorf("generation %d: the index was built anew, though it is whole", generation)
+		}
 		is, err := check(t.Context(), s, before, after)
 		if err != nil {
 			t.Fatalf("generation %d: %v\n%s", generation, err, crashed)
