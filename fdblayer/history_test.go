@@ -26,6 +26,24 @@ func seeds() uint64 {
 	return 6
 }
 
+// mode is how requests are put together in a random test.
+type mode struct {
+	combine int // how many at most
+	clients int
+	seeds   uint64
+}
+
+func (m mode) options(o *Options) {
+	if m.combine > 0 {
+		combined(o, m.combine)
+	}
+}
+
+// modes are those of the random tests. Requests are put together only where many come at once.
+func modes() []mode {
+	return []mode{{0, 6, seeds()}, {16, 24, seeds() / 2}, {64, 24, seeds() / 2}}
+}
+
 // event is one operation of a history and its answer.
 type event struct {
 	key     object.Key
@@ -102,28 +120,34 @@ func (h *history) client(ctx context.Context, l *testLayer, rng *rand.Rand, oper
 // which is never older than what was acknowledged before it began.
 func TestHistory(t *testing.T) {
 	t.Parallel()
-	for seed := range seeds() {
-		for _, v := range []object.Versioning{object.Unversioned, object.VersioningEnabled, object.VersioningSuspended} {
-			t.Run(fmt.Sprintf("seed %d versioning %d", seed, v), func(t *testing.T) {
-				t.Parallel()
-				engine := newEngine(t)
-				quiet := newLayer(t, engine)
-				quiet.bucket("bucket", v)
-				faulty := kvfault.New(engine, kvfault.Storm(seed))
-				layers := [2]*testLayer{openUnderFaults(t, faulty), openUnderFaults(t, faulty)}
-				var h history
-				var wg sync.WaitGroup
-				for i := range 6 {
-					wg.Go(func() {
-						h.client(t.Context(), layers[i%2], rand.New(rand.NewPCG(seed, uint64(i))), 40)
-					})
-				}
-				wg.Wait()
-				faulty.Land()
-				quiet.checkHistory(h.events)
-			})
+	for _, m := range modes() {
+		for seed := range m.seeds {
+			for _, v := range []object.Versioning{object.Unversioned, object.VersioningEnabled, object.VersioningSuspended} {
+				t.Run(fmt.Sprintf("combine %d seed %d versioning %d", m.combine, seed, v), func(t *testing.T) {
+					t.Parallel()
+					m.checkHistory(t, seed, v)
+				})
+			}
 		}
 	}
+}
+
+func (m mode) checkHistory(t *testing.T, seed uint64, v object.Versioning) {
+	engine := newEngine(t)
+	quiet := newLayer(t, engine)
+	quiet.bucket("bucket", v)
+	faulty := kvfault.New(engine, kvfault.Storm(seed))
+	layers := [2]*testLayer{openUnderFaults(t, faulty, m.options), openUnderFaults(t, faulty, m.options)}
+	var h history
+	var wg sync.WaitGroup
+	for i := range m.clients {
+		wg.Go(func() {
+			h.client(t.Context(), layers[i%2], rand.New(rand.NewPCG(seed, uint64(i))), 240/m.clients)
+		})
+	}
+	wg.Wait()
+	faulty.Land()
+	quiet.checkHistory(h.events)
 }
 
 // openUnderFaults opens a layer on a database with faults, which may take some attempts.
@@ -306,34 +330,55 @@ func notNow(err error) error {
 // afterwards exactly the visible versions are left, and exactly the blobs that none of them uses were deleted, each after its last use.
 func TestReclaimUnderFaults(t *testing.T) {
 	t.Parallel()
-	for seed := range seeds() {
-		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
-			t.Parallel()
-			engine := newEngine(t)
-			quiet := newLayer(t, engine)
-			quiet.bucket("bucket", object.Unversioned)
-			faulty := kvfault.New(engine, kvfault.Storm(seed))
-			layers := [2]*testLayer{openUnderFaults(t, faulty), openUnderFaults(t, faulty)}
-			var wg sync.WaitGroup
-			for i := range 4 {
-				rng := rand.New(rand.NewPCG(seed, uint64(i)))
-				wg.Go(func() { layers[i%2].churn(rng, 30) })
+	for _, m := range modes() {
+		for seed := range m.seeds {
+			t.Run(fmt.Sprintf("combine %d seed %d", m.combine, seed), func(t *testing.T) {
+				t.Parallel()
+				m.checkReclaim(t, seed)
+			})
+		}
+	}
+}
+
+func (m mode) checkReclaim(t *testing.T, seed uint64) {
+	engine := newEngine(t)
+	quiet := newLayer(t, engine)
+	quiet.bucket("bucket", object.Unversioned)
+	faulty := kvfault.New(engine, kvfault.Storm(seed))
+	layers := [2]*testLayer{openUnderFaults(t, faulty, m.options), openUnderFaults(t, faulty, m.options)}
+	var wg sync.WaitGroup
+	for i := range m.clients {
+		rng := rand.New(rand.NewPCG(seed, uint64(i)))
+		wg.Go(func() { layers[i%2].churn(rng, 180/m.clients) })
+	}
+	for _, l := range layers {
+		wg.Go(func() {
+			for range 10 {
+				_ = l.renew(t.Context()) // may fail: a fault
+				l.clock.advance(time.Second)
+				for shard := range Shards {
+					_, _, _ = l.Reap(t.Context(), shard, Cursor{}, 10) // may fail: a fault
+				}
 			}
-			for _, l := range layers {
-				wg.Go(func() {
-					for range 10 {
-						_ = l.renew(t.Context()) // may fail: a fault
-						l.clock.advance(time.Second)
-						for shard := range Shards {
-							_, _, _ = l.Reap(t.Context(), shard, Cursor{}, 10) // may fail: a fault
-						}
-					}
-				})
-			}
-			wg.Wait()
-			faulty.Land()
-			quiet.checkNothingElse()
 		})
+	}
+	wg.Wait()
+	faulty.Land()
+	for _, l := range layers {
+		l.checkLeases()
+	}
+	quiet.checkNothingElse()
+}
+
+// checkLeases: every upload has ended and every outcome is known, as soon as the heartbeat has settled what was left.
+func (l *testLayer) checkLeases() {
+	l.t.Helper()
+	s := l.session.Load()
+	for range 20 { // under faults
+		_ = l.renew(l.t.Context())
+	}
+	if b := s.take(1); b.lowWater != s.sequence+1 || b.evidenceEnd != s.attempt+1 || b.oldestRead != 1 {
+		l.t.Errorf("%d uploads, %d attempts: the marks stay at %+v", s.sequence, s.attempt, b)
 	}
 }
 

@@ -9,10 +9,11 @@ import (
 	"github.com/stampede-store/stampede/object"
 )
 
-// interposed is a database that runs something between the reads of a transaction and its commit.
+// interposed is a database that runs something between the reads of a transaction and its commit, or between the commit
+// and its answer.
 type interposed struct {
 	kv.Database
-	before atomic.Pointer[func()]
+	before, after atomic.Pointer[func()]
 }
 
 type interposedTx struct {
@@ -26,7 +27,11 @@ func (tx *interposedTx) Commit(ctx context.Context) (kv.Commit, error) {
 	if f := tx.db.before.Swap(nil); f != nil {
 		(*f)()
 	}
-	return tx.Tx.Commit(ctx)
+	c, err := tx.Tx.Commit(ctx)
+	if f := tx.db.after.Swap(nil); f != nil {
+		(*f)()
+	}
+	return c, err
 }
 
 // TestInterleaved runs one operation between the reads and the commit of another one: the later one must see

@@ -164,20 +164,29 @@ func madeOfParts(_ object.Upload, stored []object.Part) (object.Version, error) 
 // deleted, nothing is left.
 func TestRacesOnSharedContent(t *testing.T) {
 	t.Parallel()
+	for _, m := range []mode{{combine: 0, clients: 4}, {combine: 16, clients: 12}} {
+		t.Run(fmt.Sprint("combine ", m.combine), func(t *testing.T) {
+			t.Parallel()
+			m.checkRaces(t)
+		})
+	}
+}
+
+func (m mode) checkRaces(t *testing.T) {
 	seed := seedOf(t)
 	db := newMoody(t, seed)
-	one, two := newLayer(t, db), newLayer(t, db)
+	one, two := newLayer(t, db, m.options), newLayer(t, db, m.options)
 	one.bucket("plain", object.Unversioned)
 	one.bucket("kept", object.VersioningEnabled)
 	db.on.Store(true)
-	acts := 250
+	acts := 1000 / m.clients
 	if testing.Short() {
-		acts = 60
+		acts = 240 / m.clients
 	}
 	d := &deletedBlobs{}
 	var clients, background sync.WaitGroup
 	done := make(chan struct{})
-	for i := range 4 {
+	for i := range m.clients {
 		a := &actor{testLayer: []*testLayer{one, two}[i%2], random: rand.New(rand.NewPCG(seed, uint64(i)))}
 		clients.Go(func() {
 			for range acts {
