@@ -13,10 +13,10 @@ const (
 	CodeTransactionCancelled   = 1025 // MayStillLand from Commit, else Fatal
 	CodeTransactionTimedOut    = 1031 // MayStillLand
 	CodeProcessBehind          = 1037 // Busy
-	CodeInvertedRange          = 1005
 	CodeAccessedUnreadable     = 1036
 	CodeClientInvalidOperation = 2000
 	CodeKeyOutsideLegalRange   = 2004
+	CodeInvertedRange          = 2005
 	CodeUsedDuringCommit       = 2017
 	CodeTransactionTooLarge    = 2101
 	CodeKeyTooLarge            = 2102

@@ -51,8 +51,10 @@ type Page struct {
 }
 
 // Future is the answer to a read that was issued. Get waits for it; it may be
-// called many times and from several goroutines. When ctx ends first, Get
-// returns its error, and the read's result is dropped. Errors are typed (Error).
+// called many times and from several goroutines. Errors are typed (Error). When ctx ends first,
+// Get returns its error, and the engine may cancel the whole transaction, whose reads and Commit then
+// fail (Fatal) without effect. Only the future of ReadVersion can be shared by those who know
+// nothing of each other: a context that ends hurts nobody else.
 type Future[T any] interface {
 	Get(ctx context.Context) (T, error)
 }
@@ -125,7 +127,8 @@ type Tx interface {
 	// conflicts.
 	Snapshot() Reader
 	// ReadVersion is the transaction's read version and the database's metadata
-	// version at it; both come with the same reply and cost no further read.
+	// version at it; both come with the same reply and cost no further read. After BumpMetadataVersion it
+	// is too late to ask for the first time (Fatal, "accessed unreadable").
 	ReadVersion() Future[ReadVersion]
 	// BumpMetadataVersion sets the metadata version to the commit's stamp.
 	BumpMetadataVersion()

@@ -2,7 +2,9 @@ package kvtest
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
+	"errors"
 
 	"github.com/stampede-store/stampede/fdblayer/kv"
 )
@@ -200,6 +202,31 @@ var versions = []test{
 			s.Fatal("a version from before the restart was taken, though nobody knows what was written since")
 		}
 		s.all("a=1")
+	}},
+	{"a read version shared by waiters", func(s *suite) {
+		tx := s.begin()
+		version := tx.ReadVersion()
+		ctx, cancel := context.WithCancel(s.Context())
+		cancel()
+		if _, err := version.Get(ctx); err != nil && !errors.Is(err, context.Canceled) {
+			s.Fatalf("got %v, want a version or context.Canceled", err)
+		}
+		if got := await(s, version); got.Version <= 0 {
+			s.Fatalf("got %+v", got)
+		}
+		await(s, tx.Get(s.key("a")))
+	}},
+	{"metadata version, asked for after a bump", func(s *suite) {
+		tx := s.begin()
+		tx.BumpMetadataVersion()
+		wantCode(s, tx.ReadVersion(), kv.CodeAccessedUnreadable)
+		tx = s.begin()
+		before := await(s, tx.ReadVersion())
+		tx.BumpMetadataVersion()
+		if got := await(s, tx.ReadVersion()); got != before {
+			s.Fatalf("got %+v, want %+v", got, before)
+		}
+		s.commit(tx)
 	}},
 	{"metadata version", func(s *suite) {
 		before := await(s, s.begin().ReadVersion()).Metadata

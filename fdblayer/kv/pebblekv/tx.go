@@ -22,6 +22,7 @@ type transaction struct {
 	writeConflicts []span // declared ones; those of mutations follow from them
 	writes         *ownWrites
 	bump           bool
+	versionAsked   bool // by ReadVersion
 	arena          []byte
 	sizeBytes      int
 	err            error // the first bad argument
@@ -271,6 +272,10 @@ func (tx *transaction) ReadVersion() kv.Future[kv.ReadVersion] {
 	if err := tx.readable("ReadVersion"); err != nil {
 		return ready[kv.ReadVersion]{err: err}
 	}
+	if tx.bump && !tx.versionAsked {
+		return ready[kv.ReadVersion]{err: fatal("ReadVersion", kv.CodeAccessedUnreadable)}
+	}
+	tx.versionAsked = true
 	return ready[kv.ReadVersion]{value: kv.ReadVersion{Version: tx.readVersion(), Metadata: tx.snapshot.metadata}}
 }
 
