@@ -10,11 +10,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/cockroachdb/pebble/v2/vfs"
-
 	"github.com/stampede-store/stampede/fdblayer/keys"
 	"github.com/stampede-store/stampede/fdblayer/kv"
-	"github.com/stampede-store/stampede/fdblayer/kv/pebblekv"
+	"github.com/stampede-store/stampede/fdblayer/kv/kvenv"
 	"github.com/stampede-store/stampede/object"
 )
 
@@ -38,19 +36,10 @@ func (c *clock) advance(d time.Duration) {
 	c.now = c.now.Add(d)
 }
 
-// newEngine is an embedded engine on a file system in memory.
-func newEngine(t testing.TB) *pebblekv.DB {
+// newEngine is an engine of the test's own, chosen by the environment.
+func newEngine(t testing.TB) kv.Database {
 	t.Helper()
-	db, err := pebblekv.Open(pebblekv.Options{Dir: "db", FS: vfs.NewMem(), MemTableBytes: 4 << 20, CacheBytes: 8 << 20})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := db.Close(); err != nil {
-			t.Errorf("close the engine: %v", err)
-		}
-	})
-	return db
+	return kvenv.Open(t)
 }
 
 // combineMax makes all tests of the package put requests together, at most so many:

@@ -20,6 +20,7 @@ import (
 	"github.com/stampede-store/stampede/chunkd/segment"
 	"github.com/stampede-store/stampede/fdblayer"
 	"github.com/stampede-store/stampede/fdblayer/kv"
+	"github.com/stampede-store/stampede/fdblayer/kv/kvenv"
 	"github.com/stampede-store/stampede/fdblayer/kv/pebblekv"
 	"github.com/stampede-store/stampede/object"
 	"github.com/stampede-store/stampede/store"
@@ -38,7 +39,7 @@ const (
 // clock is the time of every version.
 var clock = time.Date(2026, 3, 1, 12, 0, 0, 250e6, time.UTC)
 
-// harness is a store on the embedded engine in memory.
+// harness is a store on the engine that the environment chooses.
 type harness struct {
 	*store.Store
 	t     testing.TB
@@ -49,7 +50,7 @@ type harness struct {
 
 // setup are a test's choices of a harness. The zero value is good.
 type setup struct {
-	// fs holds the metadata, in the folder dir; default: one in memory.
+	// fs holds the metadata of the embedded engine, in the folder dir; default: the engine of the environment.
 	fs  vfs.FS
 	dir string
 	// node is the chunk node; default: a clienttest.Node.
@@ -64,27 +65,34 @@ type setup struct {
 
 func newHarness(t testing.TB) *harness { return newHarnessOn(t, setup{}) }
 
+// openEngine opens the engine of the environment, unless the test has a file system for it.
+func (o setup) openEngine(t testing.TB) kv.Database {
+	t.Helper()
+	if o.fs == nil {
+		return kvenv.Open(t)
+	}
+	db, err := pebblekv.Open(pebblekv.Options{Dir: filepath.Join(o.dir, "metadata"), FS: o.fs, CacheBytes: mib, MemTableBytes: 4 * mib, ReserveBytes: -1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { check(t, db.Close()) })
+	return db
+}
+
 // newHarnessOn opens a store with the two buckets, which a store opened before on the same file
 // system may have made.
 func newHarnessOn(t testing.TB, o setup) *harness {
 	t.Helper()
 	h := &harness{t: t}
-	if o.fs == nil {
-		o.fs = vfs.NewMem()
-	}
 	if o.node == nil {
 		h.node = &clienttest.Node{}
 		o.node = h.node
 	}
-	engine, err := pebblekv.Open(pebblekv.Options{Dir: filepath.Join(o.dir, "metadata"), FS: o.fs, CacheBytes: mib, MemTableBytes: 4 * mib, ReserveBytes: -1})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { check(t, engine.Close()) })
-	var db kv.Database = engine
+	db := o.openEngine(t)
 	if o.database != nil {
 		db = o.database(db)
 	}
+	var err error
 	h.layer, err = fdblayer.Open(context.Background(), fdblayer.Options{DB: db, SoleProcess: true, HeartbeatEvery: o.heartbeat})
 	if err != nil {
 		t.Fatal(err)

@@ -27,7 +27,9 @@ var allowed = []struct {
 	{"fdblayer/kv/tuple", []string{"fdblayer/kv"}},
 	{"fdblayer/kv", nil},
 	{"fdblayer/kv/pebblekv", []string{"fdblayer/kv"}},
+	{"fdblayer/kv/fdbkv", []string{"fdblayer/kv"}},
 	{"fdblayer/kv/kvtest", []string{"fdblayer/kv"}},
+	{"fdblayer/kv/kvenv", []string{"fdblayer/kv", "fdblayer/kv/pebblekv", "fdblayer/kv/fdbkv"}},
 	{"fdblayer/kv/kvfault", []string{"fdblayer/kv"}},
 	{"fdblayer/keys/recordpb", nil},
 	{"fdblayer/keys", []string{"object", "fdblayer/kv", "fdblayer/kv/tuple", "fdblayer/keys/recordpb"}},
@@ -60,7 +62,7 @@ var forbidden = []struct{ pkg, imports, instead string }{
 }
 
 // testOnly are the packages that exist for tests.
-var testOnly = []string{"fdblayer/kv/kvtest", "chunkclient/nodetest", "chunkclient/clienttest", "internal/testenv"}
+var testOnly = []string{"fdblayer/kv/kvtest", "fdblayer/kv/kvenv", "chunkclient/nodetest", "chunkclient/clienttest", "internal/testenv"}
 
 // goPackage is what go list says of a package.
 type goPackage struct {
@@ -69,9 +71,10 @@ type goPackage struct {
 	Imports    []string
 }
 
+// packages lists those behind a build tag too; nothing is compiled for it.
 func packages(t *testing.T) []goPackage {
 	t.Helper()
-	out, err := exec.Command("go", "list", "-json=ImportPath,Doc,Imports", module+"...").Output()
+	out, err := exec.Command("go", "list", "-tags", "fdb", "-json=ImportPath,Doc,Imports", module+"...").Output()
 	if err != nil {
 		t.Fatal(err)
 	}
