@@ -71,8 +71,8 @@ func (l *Layer) GetBucket(ctx context.Context, name object.BucketName) (object.B
 	return b.Bucket.Bucket, token, nil
 }
 
-// DeleteBucket: NoSuchBucket, BucketNotEmpty (visible objects, versions, or uploads in progress).
-// Hidden rows that the reaper has not cleared yet don't count; they are reclaimed afterwards.
+// DeleteBucket: NoSuchBucket, BucketNotEmpty (visible objects or versions). Uploads in progress end with the bucket,
+// as in S3, and rows that are hidden don't count; both are reclaimed afterwards.
 func (l *Layer) DeleteBucket(ctx context.Context, name object.BucketName) (object.Token, error) {
 	op := operation{name: "fdblayer.DeleteBucket", ref: object.Ref{Bucket: name}}
 	c, err := l.mutate(ctx, op, func(ctx context.Context, t *txn) error {
@@ -107,15 +107,11 @@ func (l *Layer) DeleteBucket(ctx context.Context, name object.BucketName) (objec
 // emptyPage is the number of rows looked at together when a bucket is searched for something visible.
 const emptyPage = 500
 
-// bucketEmpty reports whether nothing visible is in a bucket. It reads serializably: a PUT or an
-// upload that lands meanwhile is a conflict.
+// bucketEmpty reports whether nothing visible is in a bucket. It reads serializably: a PUT that lands
+// meanwhile is a conflict.
 func (t *txn) bucketEmpty(ctx context.Context, b *pinnedBucket) (bool, error) {
 	k := t.l.keys
 	current := t.GetRange(k.BucketLists(b.ID), kv.RangeOptions{Limit: 1})
-	uploads, err := t.uploadInProgress(ctx, b.ID)
-	if err != nil || uploads {
-		return false, err
-	}
 	page, err := current.Get(ctx)
 	if err != nil || len(page.Rows) > 0 {
 		return false, err

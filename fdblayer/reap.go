@@ -252,9 +252,12 @@ func (t *txn) endEvents(k keyEvents) {
 	}
 }
 
-// reapBucket clears what is left of a bucket that was deleted: rows that were hidden, and its counters. Its id is never
-// used again.
+// reapBucket clears what is left of a bucket that was deleted: uploads, rows that were hidden, and its counters. Its id is
+// never used again.
 func (l *Layer) reapBucket(ctx context.Context, op operation, e bucketEvent) error {
+	if err := l.reapBucketUploads(ctx, op, e.bucket); err != nil {
+		return err
+	}
 	for more := true; more; {
 		_, err := l.mutate(ctx, op, func(ctx context.Context, t *txn) error {
 			// Serializable: the reaper of a key's own event changes the counters too.
@@ -284,6 +287,38 @@ func (l *Layer) reapBucket(ctx context.Context, op operation, e bucketEvent) err
 				t.ClearRange(l.keys.Counters(slice, e.bucket))
 			}
 			t.Clear(e.row)
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// reapBucketUploads ends the uploads of a bucket that was deleted, as AbortUpload does. The parts of completed
+// ones are their objects' content and go with those.
+func (l *Layer) reapBucketUploads(ctx context.Context, op operation, b object.BucketID) error {
+	for more := true; more; {
+		_, err := l.mutate(ctx, op, func(ctx context.Context, t *txn) error {
+			// Serializable: of two reapers one trashes an upload.
+			page, err := t.GetRange(l.keys.Uploads(b, ""), kv.RangeOptions{Limit: reapRowsPerCommit}).Get(ctx)
+			if err != nil {
+				return err
+			}
+			if more = page.More; len(page.Rows) == 0 {
+				return errNothing
+			}
+			for _, row := range page.Rows {
+				u, err := l.decodeUpload(row)
+				if err != nil {
+					return err
+				}
+				t.Clear(row.Key)
+				if u.Completed == nil {
+					t.trash(keys.ShardOfUpload(u.ID), keys.Trash{Upload: u.ID})
+				}
+			}
 			return nil
 		})
 		if err != nil {

@@ -116,25 +116,3 @@ func (l *Layer) fillUploads(page *UploadPage, found scanned) error {
 
 // uploadsPage bounds the upload rows read together when a bucket is searched for one in progress.
 const uploadsPage = 500
-
-// uploadInProgress reports whether a bucket has an upload that is not completed. It reads serializably: one that is begun
-// meanwhile is a conflict.
-func (t *txn) uploadInProgress(ctx context.Context, b object.BucketID) (bool, error) {
-	r := t.l.keys.Uploads(b, "")
-	for {
-		page, err := t.GetRange(r, kv.RangeOptions{Limit: uploadsPage}).Get(ctx)
-		if err != nil {
-			return false, err
-		}
-		for _, row := range page.Rows {
-			u, err := t.l.decodeUpload(row)
-			if err != nil || u.Completed == nil {
-				return err == nil, err
-			}
-			r.Begin = append(row.Key, 0)
-		}
-		if !page.More {
-			return false, nil
-		}
-	}
-}

@@ -96,7 +96,8 @@ func TestBucketCreateLocation(t *testing.T) {
 	wantRaw(t, r, "MalformedXML", 400)
 }
 
-// TestBucketNotEmpty: a bucket with an object, or an upload, is not deleted.
+// TestBucketNotEmpty: a bucket with an object is not deleted; an upload in progress ends with its
+// bucket.
 func TestBucketNotEmpty(t *testing.T) {
 	c := client(t)
 	b := newBucket(t, c)
@@ -105,8 +106,12 @@ func TestBucketNotEmpty(t *testing.T) {
 	wantError(t, err, "BucketNotEmpty", 409)
 	_, err = c.DeleteObject(t.Context(), &s3.DeleteObjectInput{Bucket: &b, Key: aws.String("a")})
 	noError(t, err)
+	u := begin(t, c, b, "k")
+	u.part(1, []byte("x"))
 	_, err = c.DeleteBucket(t.Context(), &s3.DeleteBucketInput{Bucket: &b})
 	noError(t, err)
+	_, err = u.try(2, []byte("x"))
+	wantError(t, err, "NoSuchBucket", 404)
 }
 
 // TestBucketAbsent: every family of operations on a bucket that is not there.
