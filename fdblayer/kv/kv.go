@@ -62,7 +62,7 @@ type Future[T any] interface {
 // Reader issues reads at the transaction's read version. Reads see the
 // transaction's own writes, also atomic ones. A read of a key or range that
 // holds a versionstamped key or value written in the same transaction is an
-// error (Fatal, "accessed unreadable"), as in FoundationDB.
+// error (Fatal, "accessed unreadable"), as in FoundationDB, and so is the commit of the transaction after it.
 type Reader interface {
 	// Get reads one key; the value of an absent key is nil, of an empty one
 	// an empty slice.

@@ -13,6 +13,7 @@ import (
 // Codes of FoundationDB that kv has no name for.
 const (
 	codeOperationCancelled = 1101
+	codeRangeLimitsInvalid = 2012
 )
 
 // meaning is what a code says: of a read (or of a request for a read version), which has no
@@ -81,7 +82,7 @@ var meanings = map[int]meaning{
 	2007:                          refused, // invalid_option
 	2010:                          refused, // read_version_already_set
 	2011:                          refused, // version_invalid
-	2012:                          refused, // range_limits_invalid
+	codeRangeLimitsInvalid:        refused,
 	kv.CodeUsedDuringCommit:       refused,
 	2018:                          refused, // invalid_mutation_type
 	2023:                          refused, // transaction_read_only

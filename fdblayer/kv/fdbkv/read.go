@@ -165,6 +165,9 @@ func (t *transaction) getRange(r kv.Range, o kv.RangeOptions, snapshot bool) kv.
 	if bytes.Compare(r.Begin, r.End) > 0 { // the client answers that nothing is there
 		return failed[kv.Page]{fatal(op, kv.CodeInvertedRange)}
 	}
+	if o.Limit < 0 {
+		return failed[kv.Page]{fatal(op, codeRangeLimitsInvalid)}
+	}
 	options := fdb.RangeOptions{Mode: fdb.StreamingModeWantAll, Reverse: o.Reverse}
 	if o.Limit > 0 {
 		options.Mode, options.Limit = fdb.StreamingModeExact, o.Limit

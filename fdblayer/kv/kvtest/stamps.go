@@ -86,19 +86,50 @@ var stamps = []test{
 		if got := text(await(s, tx.Get(s.key("b")))); got != "<absent>" {
 			s.Fatalf("got %q", got)
 		}
+		s.wantCommitError(tx, kv.Fatal, kv.CodeAccessedUnreadable) // a commit waits for the reads
+		s.all("a=1 c=3")
+	}},
+	{"a stamped value that is cleared can be read", func(s *suite) {
+		s.set("a", "1", "c", "3")
+		tx := s.begin()
+		tx.Atomic(kv.SetVersionstampedValue, s.key("b"), stamped(nil))
+		s.wantRows(tx, s.span("a", "b"), kv.RangeOptions{}, "a=1")
+		tx.Clear(s.key("b"))
+		s.wantRows(tx, s.span("a", "d"), kv.RangeOptions{}, "a=1 c=3")
 		s.commit(tx)
 		s.all("a=1 c=3")
 	}},
 	{"where a stamped key may come to lie can't be read before", func(s *suite) {
 		s.set("p", "0", "r", "9")
 		old := s.write(func(tx kv.Tx) { tx.Atomic(kv.SetVersionstampedKey, stamped(s.key("q/")), []byte("old")) })
-		tx := s.begin()
-		await(s, tx.ReadVersion()) // first: the range begins behind it
-		tx.Atomic(kv.SetVersionstampedKey, stamped(s.key("q/")), []byte("new"))
-		wantCode(s, tx.GetRange(s.span("q/", "q0"), kv.RangeOptions{}), kv.CodeAccessedUnreadable)
-		wantCode(s, tx.Snapshot().GetRange(s.span("q/", "q0"), kv.RangeOptions{Reverse: true, Limit: 1}), kv.CodeAccessedUnreadable)
-		wantCode(s, tx.Get(s.key("q/\xfe\xfe\xfe\xfe\xfe\xfe\xfe\xfe\xfe\xfe")), kv.CodeAccessedUnreadable)
+		s.set("p", "0") // for a read version behind it
 		oldRow := "q/" + string(old.Stamp[:]) + "=old"
+		begin := func() kv.Tx {
+			tx := s.begin()
+			await(s, tx.ReadVersion()) // first: the range begins there
+			tx.Atomic(kv.SetVersionstampedKey, stamped(s.key("q/")), []byte("new"))
+			return tx
+		}
+		for name, f := range map[string]func(tx kv.Tx){
+			"range": func(tx kv.Tx) {
+				wantCode(s, tx.GetRange(s.span("q/", "q0"), kv.RangeOptions{}), kv.CodeAccessedUnreadable)
+			},
+			"reverse snapshot range": func(tx kv.Tx) {
+				wantCode(s, tx.Snapshot().GetRange(s.span("q/", "q0"), kv.RangeOptions{Reverse: true, Limit: 1}), kv.CodeAccessedUnreadable)
+			},
+			"get": func(tx kv.Tx) {
+				wantCode(s, tx.Get(s.key("q/\xfe\xfe\xfe\xfe\xfe\xfe\xfe\xfe\xfe\xfe")), kv.CodeAccessedUnreadable)
+			},
+		} {
+			tx := begin()
+			f(tx)
+			s.wantRows(tx, s.span("r", "s"), kv.RangeOptions{}, "r=9")
+			if _, err := tx.Commit(s.Context()); kv.KindOf(err) != kv.Fatal {
+				s.Fatalf("%s, then commit: got %v", name, err)
+			}
+			s.all("p=0 " + oldRow + " r=9")
+		}
+		tx := begin()
 		s.wantRows(tx, s.span("p", "s"), kv.RangeOptions{Limit: 2}, "p=0 "+oldRow)
 		s.wantRows(tx, s.span("p", "s"), kv.RangeOptions{Limit: 1, Reverse: true}, "r=9")
 		if got := text(await(s, tx.Get(s.key("q/"+string(old.Stamp[:]))))); got != "old" {
@@ -106,6 +137,13 @@ var stamps = []test{
 		}
 		c := s.commit(tx)
 		s.all("p=0 " + oldRow + " q/" + string(c.Stamp[:]) + "=new r=9")
+	}},
+	{"a stamp of the read version itself can't be read", func(s *suite) {
+		old := s.write(func(tx kv.Tx) { tx.Atomic(kv.SetVersionstampedKey, stamped(s.key("q/")), []byte("old")) })
+		tx := s.beginAt(old.Version)
+		await(s, tx.ReadVersion())
+		tx.Atomic(kv.SetVersionstampedKey, stamped(s.key("q/")), []byte("new"))
+		wantCode(s, tx.Get(s.key("q/"+string(old.Stamp[:]))), kv.CodeAccessedUnreadable)
 	}},
 	{"without a read version every stamp can't be read", func(s *suite) {
 		old := s.write(func(tx kv.Tx) { tx.Atomic(kv.SetVersionstampedKey, stamped(s.key("q/")), []byte("old")) })

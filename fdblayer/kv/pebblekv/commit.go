@@ -1,6 +1,7 @@
 package pebblekv
 
 import (
+	"cmp"
 	"context"
 	"encoding/binary"
 	"runtime"
@@ -64,8 +65,8 @@ func (tx *transaction) Commit(ctx context.Context) (kv.Commit, error) {
 
 // checkCommit finds what needs no committer to be refused.
 func (tx *transaction) checkCommit(ctx context.Context) error {
-	if tx.err != nil {
-		return tx.err
+	if err := cmp.Or(tx.err, tx.readErr); err != nil {
+		return err
 	}
 	if tx.sizeBytes > kv.TransactionMaxBytes {
 		return fatal("Commit", kv.CodeTransactionTooLarge)

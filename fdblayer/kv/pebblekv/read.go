@@ -64,7 +64,7 @@ func (tx *transaction) read(key []byte, snapshot bool) ([]byte, error) {
 		}
 		switch {
 		case ok && p.unreadable || segment.unreadable:
-			return nil, fatal("Get", kv.CodeAccessedUnreadable)
+			return nil, tx.unreadable("Get")
 		case ok && p.known:
 			return bytes.Clone(p.value), nil
 		case segment.cleared:
@@ -191,7 +191,7 @@ func (m *merger) run() (err error) {
 			return nil
 		}
 		if s.value.unreadable {
-			return fatal("GetRange", kv.CodeAccessedUnreadable)
+			return m.tx.unreadable("GetRange")
 		}
 		keys := m.w.pointsIn(s.begin, s.end)
 		if m.o.Reverse {
@@ -322,7 +322,7 @@ func (m *merger) next(begin, end []byte) bool {
 func (m *merger) addOwn(key string, old []byte) error {
 	point, _ := m.w.points.Get(key)
 	if point.unreadable {
-		return fatal("GetRange", kv.CodeAccessedUnreadable)
+		return m.tx.unreadable("GetRange")
 	}
 	if value := point.resolve(old); value != nil {
 		m.add([]byte(key), value)

@@ -26,6 +26,7 @@ type transaction struct {
 	arena          []byte
 	sizeBytes      int
 	err            error // the first bad argument
+	readErr        error // the first read of what can't be read
 	state          txState
 }
 
@@ -68,6 +69,16 @@ func (tx *transaction) fail(op string, code int) {
 	if tx.err == nil {
 		tx.err = fatal(op, code)
 	}
+}
+
+// unreadable is the error of a read of what only the commit decides. As in FoundationDB, whose commit waits for the reads, the
+// transaction can go on reading, but not commit.
+func (tx *transaction) unreadable(op string) error {
+	err := fatal(op, kv.CodeAccessedUnreadable)
+	if tx.readErr == nil {
+		tx.readErr = err
+	}
+	return err
 }
 
 func (tx *transaction) checkKey(op string, key []byte) bool {
@@ -273,7 +284,7 @@ func (tx *transaction) ReadVersion() kv.Future[kv.ReadVersion] {
 		return ready[kv.ReadVersion]{err: err}
 	}
 	if tx.bump && !tx.versionAsked {
-		return ready[kv.ReadVersion]{err: fatal("ReadVersion", kv.CodeAccessedUnreadable)}
+		return ready[kv.ReadVersion]{err: tx.unreadable("ReadVersion")}
 	}
 	tx.versionAsked = true
 	return ready[kv.ReadVersion]{value: kv.ReadVersion{Version: tx.readVersion(), Metadata: tx.snapshot.metadata}}

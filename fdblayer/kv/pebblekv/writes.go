@@ -149,10 +149,7 @@ func (w *ownWrites) conflictSpans(to []span, begin, end string) []span {
 // stamp behind the read version, if that was known, to the last stamp.
 func stampKeyRange(m mutation) (begin, end string) {
 	first := append([]byte(nil), m.key...)
-	var stamp kv.Versionstamp
-	if m.readBefore > 0 {
-		stamp = stampOf(m.readBefore+1, 0)
-	}
+	stamp := stampOf(m.readBefore, 0)
 	copy(first[m.stampAt:], stamp[:])
 	last := append(append([]byte(nil), m.key...), 0)
 	for i := range stamp {
