@@ -113,6 +113,3 @@ func (l *Layer) fillUploads(page *UploadPage, found scanned) error {
 	_, _, page.NextUpload, err = l.keys.ParseUpload(found.last.row.Key)
 	return err
 }
-
-// uploadsPage bounds the upload rows read together when a bucket is searched for one in progress.
-const uploadsPage = 500
