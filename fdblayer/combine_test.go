@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -317,6 +318,8 @@ func TestCombinedFence(t *testing.T) {
 			}
 			g.renewed()
 			p, _ := g.putBlob("photos", "cat")
+			// Those that went alone ran side by side.
+			slices.SortFunc(answers, func(a, b *answer) int { return a.Version.Stamp.Compare(b.Version.Stamp) })
 			g.checkRows("cat", 1, append(answers, &answer{Put: p})...)
 		})
 	}
@@ -366,7 +369,7 @@ func TestCombinedGivenUp(t *testing.T) {
 	early, endEarly := context.WithCancel(t.Context())
 	late, endLate := context.WithCancel(t.Context())
 	var answers []*answer
-	for _, ctx := range []context.Context{t.Context(), early, late, early, late, t.Context()} {
+	for _, ctx := range []context.Context{late, early, t.Context(), late, early, t.Context()} {
 		answers = append(answers, g.askPut(ctx, "photos", "cat"))
 	}
 	endEarly()
@@ -375,7 +378,7 @@ func TestCombinedGivenUp(t *testing.T) {
 	g.letGo()
 	g.running.Wait()
 	for i, a := range answers {
-		if gone := i == 1 || i == 3; gone != errors.Is(a.err, context.Canceled) || !gone && a.err != nil {
+		if gone := i == 1 || i == 4; gone != errors.Is(a.err, context.Canceled) || !gone && a.err != nil {
 			t.Errorf("request %d: %v", i, a.err)
 		}
 	}
@@ -466,6 +469,39 @@ func TestCombinedTakesLong(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestMemberLeft: of a request whose caller has left while its attempt was being prepared nothing is written, and its lease
+// ends when it is told to go alone.
+func TestMemberLeft(t *testing.T) {
+	t.Parallel()
+	g := gather(t, newEngine(t), object.VersioningEnabled)
+	lease, err := g.NewBlob()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, end := context.WithCancel(t.Context())
+	m := newMember(ctx, operation{name: "test", lease: lease}, func(context.Context, *txn) error {
+		t.Error("the function of a request that has left was run")
+		return nil
+	})
+	if !g.combiner.join(m) {
+		t.Fatal("not waiting")
+	}
+	if !m.take() {
+		t.Fatal("not taken")
+	}
+	end()
+	if o, ok := m.leave(memberTaken); !ok || !isKind(o.err, object.OutcomeUnknown) {
+		t.Errorf("left with %+v, %t", o, ok)
+	}
+	if err := m.put(&txn{l: g.Layer, session: g.session.Load()}); !errors.Is(err, errLeft) {
+		t.Errorf("put: %v", err)
+	}
+	m.finish(outcome{alone: true})
+	g.checkLeases()
+	g.combiner.wait(t.Context()) // nobody waits: the batch ends
+	g.letGo()
 }
 
 // TestCombinedPanic: a panic of one request is its own.
