@@ -13,6 +13,8 @@
 // How it works, by file:
 //
 //	txn.go         one attempt of a transaction; mutate, blind, read
+//	versions.go    read versions, asked for once for all who wait
+//	combine.go     blind transactions put together; member.go: one of them
 //	evidence.go    exactly once: what an unknown result left is looked up
 //	view.go        the cached configuration, valid at a version
 //	session.go     the registration of the process, its heartbeat, fencing
