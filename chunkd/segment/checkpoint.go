@@ -11,7 +11,10 @@ type checkpoint struct {
 	appended, durable int64
 	flushing          bool
 	failed            bool
-	flushers          sync.WaitGroup
+	// starved is set while the disk has no space for the index: flushes are tried again until
+	// there is some, and nobody waits for that.
+	starved  bool
+	flushers sync.WaitGroup
 }
 
 func (c *checkpoint) init() { c.cond = sync.NewCond(&c.mu) }
@@ -23,23 +26,40 @@ func (c *checkpoint) fail() {
 	c.cond.Broadcast()
 }
 
+// starve says that a flush found no space.
+func (c *checkpoint) starve() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.starved = true
+	c.cond.Broadcast()
+}
+
 // waitForRoom blocks while the index is too far behind for another batch, or until
-// the disk failed.
-func (c *checkpoint) waitForRoom() {
+// the disk failed. errFull: there is no space to bring the index up to it.
+func (c *checkpoint) waitForRoom() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for c.appended-c.durable > ReplayMaxBytes-batchMaxBytes && !c.failed {
+		if c.starved {
+			return errFull
+		}
 		c.cond.Wait()
 	}
+	return nil
 }
 
-// wait blocks until no flush is under way, or the disk failed.
-func (c *checkpoint) wait() {
+// wait blocks until no flush is under way, or the disk failed. errFull: there is no space for
+// the one under way.
+func (c *checkpoint) wait() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for c.flushing && !c.failed {
+		if c.starved {
+			return errFull
+		}
 		c.cond.Wait()
 	}
+	return nil
 }
 
 // begin reports whether a flush may start, and that it has.
@@ -90,7 +110,7 @@ func (s *Store) startFlush() error {
 		s.metrics.checkpoints.Add(1)
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		c.flushing = false
+		c.flushing, c.starved = false, false
 		c.durable = reached
 		c.cond.Broadcast()
 	})
@@ -98,10 +118,12 @@ func (s *Store) startFlush() error {
 }
 
 // flushIndex makes durable what was committed to the index before the call, and waits
-// for it.
+// for it. errFull: there is no space for that now.
 func (s *Store) flushIndex() error {
 	for s.failed() == nil {
-		s.checkpoint.wait()
+		if err := s.checkpoint.wait(); err != nil {
+			return err
+		}
 		if !s.checkpoint.begin() {
 			continue // another one was faster; it may not cover all
 		}
@@ -109,7 +131,9 @@ func (s *Store) flushIndex() error {
 			s.fail(err)
 			return err
 		}
-		s.checkpoint.wait()
+		if err := s.checkpoint.wait(); err != nil {
+			return err
+		}
 		break
 	}
 	return s.failed()

@@ -3,11 +3,15 @@ package segment_test
 import (
 	"errors"
 	"strings"
+	"sync/atomic"
+	"syscall"
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 
 	"github.com/stampede-store/stampede/chunkclient/nodetest"
+	"github.com/stampede-store/stampede/chunkd/segment"
 	"github.com/stampede-store/stampede/chunkwire"
 	"github.com/stampede-store/stampede/object"
 )
@@ -36,7 +40,7 @@ func TestDamagedTables(t *testing.T) {
 			o := testOptions(fs)
 			s := mustOpen(t, o)
 			var puts []chunkwire.Put
-			for i := range uint64(2000) {
+			for i := range uint64(1000) {
 				puts = append(puts, nodetest.PutOf(nodetest.ID(i, i, 0, 0), 100))
 				if i%2 == 0 {
 					if err := s.Put(t.Context(), puts[i]); err != nil {
@@ -78,5 +82,73 @@ func TestDamagedTables(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// A disk without space for the index refuses what would leave it too far behind, in time; reading
+// goes on, Close and Open return, and with space all goes on.
+func TestNoSpaceForIndex(t *testing.T) {
+	mem := vfs.NewMem()
+	var full atomic.Bool
+	fs := errorfs.Wrap(mem, errorfs.InjectorFunc(func(op errorfs.Op) error {
+		if full.Load() && op.Kind == errorfs.OpCreate && strings.HasSuffix(op.Path, ".sst") {
+			return syscall.ENOSPC
+		}
+		return nil
+	}))
+	o := testOptions(fs)
+	o.SegmentBytes = 32 << 20
+	p := nodetest.PutOf(nodetest.ID(1, 0, 0, 0), object.ChunkMaxBytes)
+	puts := 0
+	fill := func(s *segment.Store) {
+		t.Helper()
+		for err := error(nil); !errors.Is(err, object.Full); puts++ {
+			p.ID.Blob.Sequence = uint64(puts)
+			if err = s.Put(t.Context(), p); err != nil && !errors.Is(err, object.Full) || puts > 100 {
+				t.Fatalf("put %d: %v", puts, err)
+			}
+		}
+		puts--
+	}
+	s := mustOpenFaulty(t, o)
+	full.Store(true)
+	fill(s)
+	if err := s.Delete(t.Context(), []object.ChunkID{nodetest.ID(1, 0, 0, 0)}); !errors.Is(err, object.Full) {
+		t.Errorf("delete: %v", err)
+	}
+	if st := mustStat(t, s); !st.Full || st.Failed || st.Chunks != int64(puts) {
+		t.Errorf("%d puts: %+v", puts, st)
+	}
+	if err := s.Close(); !errors.Is(err, object.Unavailable) {
+		t.Errorf("close: %v", err)
+	}
+	s = mustOpenFaulty(t, o) // still full
+	if st := mustStat(t, s); st.Chunks != int64(puts) {
+		t.Errorf("opened on a full disk: %+v, want %d chunks", st, puts)
+	}
+	p.ID.Blob.Sequence = 0
+	if err := nodetest.Check(t.Context(), s, p); err != nil {
+		t.Errorf("opened on a full disk: %v", err)
+	}
+	fill(s)
+	_ = s.Close() // fails as before
+	full.Store(false)
+	s = mustOpenFaulty(t, o)
+	if m := s.Metrics(); m.Rebuilds != 0 || m.ReplayedBytes > segment.ReplayMaxBytes {
+		t.Errorf("%d rebuilds, %d bytes replayed", m.Rebuilds, m.ReplayedBytes)
+	}
+	full.Store(true)
+	fill(s)
+	full.Store(false)
+	for err := object.Full.Error(); err != ""; { // until the flush is tried again
+		err = ""
+		if e := s.Put(t.Context(), p); errors.Is(e, object.Full) {
+			err = e.Error()
+		} else if e != nil {
+			t.Fatal(e)
+		}
+	}
+	if st := mustStat(t, s); st.Chunks != int64(puts)+1 {
+		t.Errorf("%d chunks, want %d", st.Chunks, puts+1)
 	}
 }

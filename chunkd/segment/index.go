@@ -111,6 +111,8 @@ type indexEvents struct {
 	// failed gets the first failure after which the index can't be written.
 	failed func(error)
 	broken atomic.Bool
+	// starved hears of a flush (or compaction) without space.
+	starved func()
 	// noteDamage has the next start build the index anew.
 	noteDamage func()
 }
@@ -130,7 +132,9 @@ func (e *indexEvents) Fatalf(format string, args ...any) {
 // dataCorruption ends writing, as whatever would be derived from a damaged table is damaged, too.
 func (e *indexEvents) dataCorruption(info pebble.DataCorruptionInfo) {
 	e.noteDamage()
-	e.Fatalf("%s", info)
+	if !e.broken.Load() { // every read of it is reported again, at length
+		e.Fatalf("%s", info)
+	}
 }
 
 // writeDamaged leaves the file that says so. Without it the damage is met again, no more.
@@ -146,7 +150,12 @@ func writeDamaged(o Options) {
 }
 
 func (e *indexEvents) backgroundError(err error) {
-	if !vfs.IsNoSpaceError(err) {
+	if vfs.IsNoSpaceError(err) {
+		e.starved()
+	} else {
+		if pebble.IsCorruptionError(err) {
+			e.noteDamage()
+		}
 		e.broken.Store(true)
 		e.failed(fmt.Errorf("index: %w", err))
 	}
@@ -195,9 +204,9 @@ func (d gateDir) Sync() error {
 	return nil
 }
 
-func openIndex(o Options, store storeID, failed func(error)) (*index, error) {
+func openIndex(o Options, store storeID, failed func(error), starved func()) (*index, error) {
 	events := &indexEvents{
-		log: o.Log.Sugar(), failed: failed,
+		log: o.Log.Sugar(), failed: failed, starved: starved,
 		noteDamage: sync.OnceFunc(func() { writeDamaged(o) }),
 	}
 	cache := pebble.NewCache(o.IndexCacheBytes)

@@ -6,7 +6,7 @@ import (
 	"io"
 	"math"
 	"slices"
-	"sync/atomic"
+	"sync"
 
 	"github.com/cockroachdb/errors/oserror"
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -106,7 +106,7 @@ func (s *Store) openOrRebuildIndex() (position, error) {
 	}
 	s.table = newTable()
 	s.rebuilding = true
-	if s.index, err = openIndex(s.options, s.storeID, s.fail); err != nil {
+	if s.index, err = openIndex(s.options, s.storeID, s.fail, s.checkpoint.starve); err != nil {
 		return position{}, err
 	}
 	return position{}, syncDir(s.fs, s.options.Dir)
@@ -121,26 +121,43 @@ func (s *Store) closeIndex() error {
 // tryIndex opens the index and reads what a start needs of it. A failure of the index until
 // then is not one of the store.
 func (s *Store) tryIndex() (pos position, found bool, err error) {
-	var trying atomic.Bool
-	var failure atomic.Pointer[error]
-	trying.Store(true)
-	failed := func(err error) {
-		if trying.Load() {
-			failure.CompareAndSwap(nil, &err)
-		} else {
-			s.fail(err)
-		}
-	}
-	if s.index, err = openIndex(s.options, s.storeID, failed); err != nil {
+	t := &trial{s: s}
+	if s.index, err = openIndex(s.options, s.storeID, t.failed, s.checkpoint.starve); err != nil {
 		return pos, false, err
 	}
-	if pos, found, err = s.readIndex(); err == nil && found {
-		trying.Store(false) // else what it still reports never matters
-	}
-	if f := failure.Load(); f != nil && err == nil {
-		err = *f
+	if pos, found, err = s.readIndex(); err == nil {
+		err = t.end(found)
 	}
 	return pos, found && err == nil, err
+}
+
+// trial is what an index reports to while it is tried.
+type trial struct {
+	s *Store
+
+	mu       sync.Mutex // guards all below
+	accepted bool
+	err      error // the first failure before that
+}
+
+func (t *trial) failed(err error) {
+	t.mu.Lock()
+	accepted := t.accepted
+	if t.err == nil {
+		t.err = err
+	}
+	t.mu.Unlock()
+	if accepted {
+		t.s.fail(err)
+	}
+}
+
+// end accepts the index if it has not failed. Of one that is not accepted no failure matters.
+func (t *trial) end(found bool) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.accepted = found && t.err == nil
+	return t.err
 }
 
 func (s *Store) readIndex() (pos position, found bool, err error) {

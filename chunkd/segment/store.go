@@ -95,6 +95,16 @@ func Open(o Options) (*Store, error) {
 	if err := o.validate(); err != nil {
 		return nil, &object.Error{Op: "segment.Open", Kind: object.InvalidArgument, Err: err}
 	}
+	s, err := openOnce(o)
+	if err != nil {
+		if _, statErr := o.FS.Stat(o.FS.PathJoin(o.Dir, damagedName)); statErr == nil {
+			return openOnce(o) // the damage was met on the way; now the index is built anew
+		}
+	}
+	return s, err
+}
+
+func openOnce(o Options) (*Store, error) {
 	s := &Store{
 		options:     o,
 		fs:          o.FS,
@@ -159,7 +169,10 @@ func (s *Store) open() error {
 	if err := s.load(); err != nil {
 		return err
 	}
-	if err := s.flushIndex(); err != nil {
+	if err := s.flushIndex(); errors.Is(err, errFull) {
+		// Reading goes on. What was replayed will be again, so it counts as not flushed.
+		s.advance(int64(s.metrics.replayedBytes.Load()))
+	} else if err != nil {
 		return err
 	}
 	if err := s.failed(); err != nil {
@@ -198,6 +211,9 @@ func (s *Store) Close() error {
 		s.writing.Wait()
 		s.reading.close()
 		err := s.flushIndex()
+		if errors.Is(err, errFull) {
+			s.fail(err) // lets go of the flush; the next start replays
+		}
 		err = errors.Join(err, s.release())
 		if err == nil {
 			err = s.failed()
@@ -218,7 +234,7 @@ func (s *Store) release() error {
 	}
 	err = errors.Join(err, s.files.close())
 	if s.index != nil {
-		s.checkpoint.wait()
+		_ = s.checkpoint.wait() // for the flushers, which may have nothing to wait for
 		s.checkpoint.flushers.Wait()
 		err = errors.Join(err, s.closeIndex())
 	}

@@ -66,8 +66,13 @@ func (s *Store) write() {
 // writeSome writes a batch of the first ops and returns the rest.
 func (s *Store) writeSome(ops []*op) []*op {
 	s.advance(0)
-	s.checkpoint.waitForRoom()
-	if err := s.failed(); err != nil {
+	err := s.checkpoint.waitForRoom()
+	if err != nil {
+		s.full.Store(true)
+	} else {
+		err = s.failed()
+	}
+	if err != nil {
 		for _, o := range ops {
 			o.done <- err
 		}
@@ -75,7 +80,7 @@ func (s *Store) writeSome(ops []*op) []*op {
 	}
 	b := s.newBatch()
 	rest := b.planAll(ops)
-	err := s.writeBatch(b)
+	err = s.writeBatch(b)
 	if err == nil || !noSpace(err) {
 		for _, o := range b.ops {
 			o.done <- err
