@@ -6,14 +6,16 @@ import (
 	"fmt"
 	"math"
 	"os"
+	"time"
 
+	"go.uber.org/zap"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/stampede-store/stampede/chunkclient"
 	"github.com/stampede-store/stampede/chunkd/segment"
 	"github.com/stampede-store/stampede/chunkwire"
 	"github.com/stampede-store/stampede/fdblayer"
-	"github.com/stampede-store/stampede/fdblayer/kv/pebblekv"
+	"github.com/stampede-store/stampede/fdblayer/kv"
 	"github.com/stampede-store/stampede/janitor"
 )
 
@@ -27,7 +29,7 @@ var (
 
 // engines are the parts that keep state, and what works on them.
 type engines struct {
-	db      *pebblekv.DB
+	meta    *metadata
 	layer   *fdblayer.Layer
 	node    *segment.Store
 	chunks  *chunkclient.Client
@@ -36,10 +38,8 @@ type engines struct {
 
 // openEngines opens the metadata and the chunk store side by side.
 func openEngines(ctx context.Context, p *process) (*engines, error) {
-	for _, dir := range []string{p.folder.metaPath(), p.folder.chunksPath()} {
-		if err := os.MkdirAll(dir, 0o700); err != nil {
-			return nil, fmt.Errorf("data folder: %w", err)
-		}
+	if err := os.MkdirAll(p.folder.chunksPath(), 0o700); err != nil {
+		return nil, fmt.Errorf("data folder: %w", err)
 	}
 	e := &engines{}
 	var group errgroup.Group
@@ -64,15 +64,27 @@ func openEngines(ctx context.Context, p *process) (*engines, error) {
 	return e, nil
 }
 
-// openMetadata opens the embedded engine and the layer on it. The lock on the
-// data folder proves that no other process uses it.
+// metaRetryEvery is the pause before a cluster that does not answer at the start is asked again.
+const metaRetryEvery = time.Second
+
+// openMetadata opens the engine and the layer on it. It waits for a cluster that is away; until then
+// the process is alive and not ready.
 func (e *engines) openMetadata(ctx context.Context, p *process) (err error) {
 	log := p.log.Named("meta")
-	if e.db, err = pebblekv.Open(pebblekv.Options{Dir: p.folder.metaPath(), Log: log}); err != nil {
+	if e.meta, err = openMeta(p.meta, p.folder, log); err != nil {
 		return wrap("metadata", err)
 	}
-	e.layer, err = fdblayer.Open(ctx, fdblayer.Options{DB: e.db, Log: log, SoleProcess: true})
-	return wrap("metadata", err)
+	for {
+		e.layer, err = fdblayer.Open(ctx, fdblayer.Options{DB: e.meta, Prefix: e.meta.prefix, Log: log, SoleProcess: e.meta.sole})
+		if !kv.Retryable(err) || ctx.Err() != nil {
+			return wrap("metadata", err)
+		}
+		log.Warn("the metadata can't be opened yet", zap.Error(err))
+		select {
+		case <-time.After(metaRetryEvery):
+		case <-ctx.Done():
+		}
+	}
 }
 
 // close closes what is open, users before what they use.
@@ -84,8 +96,8 @@ func (e *engines) close(ctx context.Context) error {
 	if e.layer != nil {
 		errs = append(errs, wrap("metadata", e.layer.Close(ctx)))
 	}
-	if e.db != nil {
-		errs = append(errs, wrap("metadata", e.db.Close()))
+	if e.meta != nil {
+		errs = append(errs, wrap("metadata", e.meta.Close()))
 	}
 	if e.node != nil {
 		errs = append(errs, wrap("chunk store", e.node.Close()))
@@ -94,7 +106,8 @@ func (e *engines) close(ctx context.Context) error {
 }
 
 func (e *engines) registerMetrics(m *metrics) {
-	e.registerMetadata(m)
+	e.meta.register(m)
+	e.registerTransactions(m)
 	e.registerChunks(m)
 	j := e.janitor.Metrics()
 	for _, c := range []struct {
@@ -109,29 +122,6 @@ func (e *engines) registerMetrics(m *metrics) {
 	} {
 		m.counter(c.name, c.help, func() float64 { return float64(c.value()) })
 	}
-}
-
-// registerMetadata shows the work of the metadata engine.
-func (e *engines) registerMetadata(m *metrics) {
-	for _, c := range []struct {
-		name, help string
-		value      func(pebblekv.Metrics) uint64
-	}{
-		{"commits_total", "Transactions with writes that took effect.", func(k pebblekv.Metrics) uint64 { return k.Commits }},
-		{"batches_total", "Groups of commits written together.", func(k pebblekv.Metrics) uint64 { return k.Batches }},
-		{"syncs_total", "Syncs of the log.", func(k pebblekv.Metrics) uint64 { return k.Syncs }},
-		{"conflicts_total", "Commits refused for a conflict.", func(k pebblekv.Metrics) uint64 { return k.Conflicts }},
-		{"too_old_total", "Commits refused for the age of their read version.", func(k pebblekv.Metrics) uint64 { return k.TooOld }},
-		{"refused_total", "Commits refused because the disk can't take them.", func(k pebblekv.Metrics) uint64 { return k.Refused }},
-		{"unknown_total", "Commits whose result was not known at first.", func(k pebblekv.Metrics) uint64 { return k.Unknown }},
-		{"read_versions_total", "Read versions handed out.", func(k pebblekv.Metrics) uint64 { return k.ReadVersions }},
-		{"reads_total", "Point and range reads.", func(k pebblekv.Metrics) uint64 { return k.Reads }},
-		{"read_bytes_total", "Bytes of rows read.", func(k pebblekv.Metrics) uint64 { return k.BytesRead }},
-		{"written_bytes_total", "Bytes of rows written.", func(k pebblekv.Metrics) uint64 { return k.BytesWritten }},
-	} {
-		m.counter("meta_"+c.name, c.help, func() float64 { return float64(c.value(e.db.Metrics())) })
-	}
-	m.gauge("meta_failed", "1 after a failed write: nothing is written any more.", func() float64 { return oneIf(e.db.Metrics().Failed) })
 }
 
 // registerChunks shows the state and the work of the chunk store.

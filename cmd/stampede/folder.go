@@ -19,6 +19,7 @@ import (
 //	LOCK              held by the process that uses the folder
 //	FORMAT            the number of this layout
 //	root-credentials  the root access key, when it was made here (mode 0600)
+//	METADATA          which metadata the chunks belong to; absent: the embedded one's
 //	meta/             the embedded metadata engine
 //	chunks/           the local chunk store
 const folderFormat = 1
@@ -87,6 +88,29 @@ func (f *folder) initialise(name string) error {
 		}
 	}
 	return writeFile(name, strconv.Itoa(folderFormat)+"\n")
+}
+
+// checkMeta refuses a folder whose chunks belong to other metadata: its objects would not be
+// there, and its chunks would be taken for garbage.
+func (f *folder) checkMeta(meta string) error {
+	name := filepath.Join(f.path, "METADATA")
+	text, err := os.ReadFile(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		if meta == metaEmbedded {
+			return nil
+		}
+		if _, err := os.Stat(f.metaPath()); err == nil {
+			return fmt.Errorf("data folder %s holds the chunks of its embedded metadata; use another folder with --meta fdb:", f.path)
+		}
+		return writeFile(name, meta+"\n")
+	}
+	if err != nil {
+		return fmt.Errorf("data folder: %w", err)
+	}
+	if was := strings.TrimSpace(string(text)); was != meta {
+		return fmt.Errorf("data folder %s holds the chunks of the metadata %q, not of %q", f.path, was, meta)
+	}
+	return nil
 }
 
 // close lets go of the lock.

@@ -25,6 +25,7 @@ import (
 
 type serverCommand struct {
 	Data                string   `help:"Folder where everything is kept." default:"./stampede-data" placeholder:"FOLDER"`
+	Meta                string   `help:"Metadata engine: embedded, or fdb:CLUSTER-FILE?prefix=NAME for FoundationDB." default:"embedded" placeholder:"ENGINE"`
 	Listen              string   `help:"Address of S3." default:"127.0.0.1:9000" placeholder:"HOST:PORT"`
 	AdminListen         string   `help:"Address of health, metrics and profiles." default:"127.0.0.1:9001" placeholder:"HOST:PORT"`
 	Region              string   `help:"Region that clients sign for." default:"us-east-1"`
@@ -56,16 +57,23 @@ func (c *serverCommand) Run(ctx context.Context, s *streams) error {
 	if err := c.validate(); err != nil {
 		return err
 	}
+	meta, err := parseMeta(c.Meta)
+	if err != nil {
+		return err
+	}
 	folder, err := openFolder(c.Data)
 	if err != nil {
 		return err
 	}
 	defer folder.close()
+	if err := folder.checkMeta(meta.String()); err != nil {
+		return err
+	}
 	root, err := c.rootCredentials(folder, s.Out)
 	if err != nil {
 		return err
 	}
-	p := &process{command: c, folder: folder, log: log, metrics: newMetrics()}
+	p := &process{command: c, meta: meta, folder: folder, log: log, metrics: newMetrics()}
 	p.state.Store(&errStarting)
 	return p.run(ctx, root)
 }
@@ -122,6 +130,7 @@ To use it with the aws cli and the SDKs:
 // process is a running server.
 type process struct {
 	command *serverCommand
+	meta    metaOptions
 	folder  *folder
 	log     *zap.Logger
 	metrics *metrics

@@ -10,13 +10,17 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"sync"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/stampede-store/stampede/fdblayer/kv/kvenv"
 )
 
 // Root credentials of every server that a test starts.
@@ -50,6 +54,9 @@ var binary = sync.OnceValues(func() (string, error) {
 	args := []string{"build", "-o", path}
 	if raceEnabled {
 		args = append(args, "-race")
+	}
+	if kvenv.OnFoundationDB() {
+		args = append(args, "-tags", "fdb")
 	}
 	out, err := exec.Command("go", append(args, "github.com/stampede-store/stampede/cmd/stampede")...).CombinedOutput()
 	if err != nil {
@@ -96,9 +103,21 @@ func Start(t testing.TB, args ...string) *Server {
 func StartWith(t testing.TB, env []string, args ...string) *Server {
 	t.Helper()
 	s := &Server{env: append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME")}, env...), args: args}
+	s.useMeta(t)
 	t.Cleanup(s.Kill)
 	s.StartAgain(t)
 	return s
+}
+
+// useMeta has the server use the metadata engine that the environment chooses for tests.
+func (s *Server) useMeta(t testing.TB) {
+	t.Helper()
+	if !kvenv.OnFoundationDB() {
+		return
+	}
+	prefix := kvenv.Prefix(t)
+	s.args = append(slices.Clip(s.args), "--meta", "fdb:"+os.Getenv(kvenv.ClusterEnv)+"?prefix="+url.QueryEscape(string(prefix)))
+	s.env = append(s.env, "LD_LIBRARY_PATH="+os.Getenv("LD_LIBRARY_PATH")) // where the client library may be
 }
 
 // StartAgain runs the server again on its folder, on new ports, and waits until

@@ -45,7 +45,7 @@ var allowed = []struct {
 	{"gateway", []string{"object", "object/checksum", "store", "fdblayer", "gateway/..."}},
 	{"janitor", []string{"object", "store", "fdblayer", "chunkclient"}},
 	{"admin", []string{"object", "store", "fdblayer", "chunkclient"}},
-	{"internal/testenv", nil},
+	{"internal/testenv", []string{"fdblayer/kv/kvenv"}},
 	{"cmd/stampede", []string{"..."}},
 }
 

@@ -7,6 +7,7 @@ import (
 	"crypto/rand"
 	"fmt"
 	"os"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -32,23 +33,24 @@ type outlasting struct{ *fdbkv.DB }
 
 func (outlasting) Close() error { return nil }
 
-func openCluster(t testing.TB) kv.Database {
+// openPrefix returns the cluster and a prefix of the test's own, and clears that at the end.
+func openPrefix(t testing.TB) (kv.Database, []byte) {
 	t.Helper()
 	db, err := shared()
 	if err != nil {
 		t.Fatal(err)
 	}
-	below := WithPrefix(outlasting{db}, []byte("stampede-test/"+rand.Text()+"/"))
+	prefix := []byte("stampede-test/" + rand.Text() + "/")
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), clearTimeout)
 		defer cancel()
-		_, err := kv.Run(ctx, below, kv.RunOptions{}, func(tx kv.Tx) error {
-			tx.ClearRange(kv.Range{Begin: nil, End: []byte{0xff, 0xff}})
+		_, err := kv.Run(ctx, db, kv.RunOptions{}, func(tx kv.Tx) error {
+			tx.ClearRange(kv.Range{Begin: prefix, End: append(slices.Clip(prefix), 0xff, 0xff)})
 			return nil
 		})
 		if err != nil && !kv.KindOf(err).Unknown() { // clearing once more would change nothing
 			t.Errorf("clear the rows of the test: %v", err)
 		}
 	})
-	return below
+	return outlasting{db}, prefix
 }

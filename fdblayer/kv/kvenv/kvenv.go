@@ -46,6 +46,21 @@ func Open(t testing.TB) kv.Database {
 	}
 }
 
+// Prefix returns a prefix of the test's own on the cluster, for processes that it starts. All rows below
+// it are cleared when the test ends. It is an error when tests don't run on FoundationDB.
+func Prefix(t testing.TB) []byte {
+	t.Helper()
+	_, prefix := openPrefix(t)
+	return prefix
+}
+
+// openCluster opens the part of the cluster that is the test's own.
+func openCluster(t testing.TB) kv.Database {
+	t.Helper()
+	db, prefix := openPrefix(t)
+	return WithPrefix(db, prefix)
+}
+
 func openEmbedded(t testing.TB) kv.Database {
 	t.Helper()
 	db, err := pebblekv.Open(pebblekv.Options{Dir: "db", FS: vfs.NewMem(), MemTableBytes: 4 << 20, CacheBytes: 8 << 20, ReserveBytes: -1})

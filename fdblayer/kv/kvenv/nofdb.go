@@ -8,8 +8,8 @@ import (
 	"github.com/stampede-store/stampede/fdblayer/kv"
 )
 
-func openCluster(t testing.TB) kv.Database {
+func openPrefix(t testing.TB) (kv.Database, []byte) {
 	t.Helper()
 	t.Fatalf("%s=fdb needs a test binary built with -tags fdb", MetaEnv)
-	return nil
+	return nil, nil
 }
