@@ -42,9 +42,13 @@ func openEmbedded(b *testing.B, o pebblekv.Options) *pebblekv.DB {
 }
 
 // benchLayer opens a layer with a real clock and heartbeat, and a bucket.
-func benchLayer(b *testing.B, db kv.Database) *Layer {
+func benchLayer(b *testing.B, db kv.Database, change ...func(*Options)) *Layer {
 	b.Helper()
-	l, err := Open(b.Context(), Options{DB: db, SoleProcess: true})
+	o := Options{DB: db, SoleProcess: true}
+	for _, f := range change {
+		f(&o)
+	}
+	l, err := Open(b.Context(), o)
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -168,7 +168,7 @@ func (k *combiner) commit(ctx context.Context, members []*member, anew bool) {
 	case errors.Is(err, errRefused):
 		k.goAlone(g.refused, false)
 		k.commit(ctx, g.passed, anew)
-	case errors.Is(err, errSplit), errors.Is(err, kv.Conflict), errors.Is(err, kv.Fatal):
+	case errors.Is(err, errSplit), errors.Is(err, kv.Conflict), errors.Is(err, kv.Fatal) && !errors.Is(err, kv.ErrFull):
 		// Whoever it was because of, the others are not to suffer.
 		if len(g.members) == 1 {
 			k.goAlone(g.members, true)
