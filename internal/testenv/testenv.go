@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -58,7 +57,12 @@ var binary = sync.OnceValues(func() (string, error) {
 	if kvenv.OnFoundationDB() {
 		args = append(args, "-tags", "fdb")
 	}
-	out, err := exec.Command("go", append(args, "github.com/stampede-store/stampede/cmd/stampede")...).CombinedOutput()
+	build := exec.Command("go", append(args, "github.com/stampede-store/stampede/cmd/stampede")...)
+	if libraries := os.Getenv("LD_LIBRARY_PATH"); libraries != "" && kvenv.OnFoundationDB() {
+		// Servers are started with an environment of their own.
+		build.Env = append(os.Environ(), "CGO_LDFLAGS="+os.Getenv("CGO_LDFLAGS")+" -Wl,-rpath,"+libraries)
+	}
+	out, err := build.CombinedOutput()
 	if err != nil {
 		return "", fmt.Errorf("go build: %w\n%s", err, out)
 	}
@@ -103,21 +107,10 @@ func Start(t testing.TB, args ...string) *Server {
 func StartWith(t testing.TB, env []string, args ...string) *Server {
 	t.Helper()
 	s := &Server{env: append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME")}, env...), args: args}
-	s.useMeta(t)
+	s.args = append(slices.Clip(s.args), metaArgs(t, s.args)...)
 	t.Cleanup(s.Kill)
 	s.StartAgain(t)
 	return s
-}
-
-// useMeta has the server use the metadata engine that the environment chooses for tests.
-func (s *Server) useMeta(t testing.TB) {
-	t.Helper()
-	if !kvenv.OnFoundationDB() {
-		return
-	}
-	prefix := kvenv.Prefix(t)
-	s.args = append(slices.Clip(s.args), "--meta", "fdb:"+os.Getenv(kvenv.ClusterEnv)+"?prefix="+url.QueryEscape(string(prefix)))
-	s.env = append(s.env, "LD_LIBRARY_PATH="+os.Getenv("LD_LIBRARY_PATH")) // where the client library may be
 }
 
 // StartAgain runs the server again on its folder, on new ports, and waits until
