@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/stampede-store/stampede/fdblayer/kv"
+	"github.com/stampede-store/stampede/object"
 )
 
 // versionSource is a database that only gives read versions: that of the moment in which it is asked, after a while.
@@ -170,4 +171,74 @@ func TestVersionsAreShared(t *testing.T) {
 			t.Errorf("%d requests after all had given up", n)
 		}
 	})
+}
+
+// delayed is a database whose next answer with a read version is held back until gate is closed.
+type delayed struct {
+	kv.Database
+	hold atomic.Bool
+	held chan struct{} // closed when an answer is held back
+	gate chan struct{}
+}
+
+type delayedTx struct {
+	kv.Tx
+	db *delayed
+}
+
+type delayedVersion struct {
+	kv.Future[kv.ReadVersion]
+	db *delayed
+}
+
+func (db *delayed) Begin(o kv.TxOptions) kv.Tx { return delayedTx{db.Database.Begin(o), db} }
+
+func (tx delayedTx) ReadVersion() kv.Future[kv.ReadVersion] {
+	f := tx.Tx.ReadVersion()
+	if !tx.db.hold.Swap(false) {
+		return f
+	}
+	close(tx.db.held)
+	return delayedVersion{f, tx.db}
+}
+
+func (f delayedVersion) Get(ctx context.Context) (kv.ReadVersion, error) {
+	<-f.db.gate
+	return f.Future.Get(ctx)
+}
+
+// TestVersionBelowTheFloor: a reader whose version comes when a heartbeat has published a newer one as the oldest that this
+// process reads does not use it, and reads at a later one.
+func TestVersionBelowTheFloor(t *testing.T) {
+	t.Parallel()
+	db := &delayed{Database: newEngine(t), held: make(chan struct{}), gate: make(chan struct{})}
+	l := newLayer(t, db)
+	l.bucket("photos", object.Unversioned)
+	l.put("photos", "cat", "1")
+	var r *Reading
+	var err error
+	var reader sync.WaitGroup
+	db.hold.Store(true)
+	reader.Go(func() { r, err = l.OpenVersion(t.Context(), "photos", "cat", "") })
+	<-db.held
+	l.put("photos", "cat", "2")
+	l.renewed()
+	floor := l.heartbeat().OldestRead
+	close(db.gate)
+	reader.Wait()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	if r.at < floor || string(r.Version.Content.Inline) != "2" {
+		t.Errorf("reads %q at %d, the floor is %d", r.Version.Content.Inline, r.at, floor)
+	}
+	l.put("photos", "cat", "3")
+	l.renewed()
+	if published := l.heartbeat().OldestRead; published > r.at {
+		t.Errorf("published %d, a reader is at %d", published, r.at)
+	}
+	if m := l.Metrics(); m.Retries == 0 {
+		t.Errorf("%+v: the old version was used", m)
+	}
 }
