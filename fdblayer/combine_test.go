@@ -10,6 +10,7 @@ import (
 
 	"github.com/stampede-store/stampede/fdblayer/keys"
 	"github.com/stampede-store/stampede/fdblayer/kv"
+	"github.com/stampede-store/stampede/fdblayer/kv/kvenv"
 	"github.com/stampede-store/stampede/fdblayer/kv/kvfault"
 	"github.com/stampede-store/stampede/object"
 )
@@ -142,6 +143,9 @@ func (l *testLayer) checkListed(k object.Key) {
 	}
 }
 
+// exact: the counters are known. A cluster may add conflicts and unknown results of its own.
+func exact() bool { return !kvenv.OnFoundationDB() }
+
 // TestCombined puts eight PUTs of one key together and lets the commit meet each fault: every one is acknowledged and takes
 // effect once, in the order of the requests, also when they are split; leases end and no evidence stays.
 func TestCombined(t *testing.T) {
@@ -183,11 +187,11 @@ func TestCombined(t *testing.T) {
 			}
 			g.checkRows("cat", 1, answers...)
 			m := g.Metrics()
-			if m.Combined-before.Combined != row.combined || m.CombinedMembers-before.CombinedMembers != requests ||
-				m.Splits != row.splits || m.Commits-before.Commits != row.combined {
+			if exact() && (m.Combined-before.Combined != row.combined || m.CombinedMembers-before.CombinedMembers != requests ||
+				m.Splits != row.splits || m.Commits-before.Commits != row.combined) {
 				t.Errorf("%+v, want %d commits and %d splits", m, row.combined, row.splits)
 			}
-			if n := g.rows(g.keys.AllEvidence(g.session.Load().id)); n > int(row.combined)+3 {
+			if n := g.rows(g.keys.AllEvidence(g.session.Load().id)); exact() && n > int(row.combined)+3 {
 				t.Errorf("%d rows of evidence for one request of each kind and %d commits", n, row.combined)
 			}
 			g.checkLeases()
@@ -220,7 +224,7 @@ func TestCombinedSplitsUntilAlone(t *testing.T) {
 	if n := len(g.stored("cat")); n != len(answers) {
 		t.Errorf("%d rows", n)
 	}
-	if m := g.Metrics(); m.Splits != 3 || m.Refused != 4 || m.Combined != 0 {
+	if m := g.Metrics(); exact() && (m.Splits != 3 || m.Refused != 4 || m.Combined != 0) {
 		t.Errorf("%+v", m)
 	}
 	g.checkListed("cat")
@@ -294,7 +298,7 @@ func TestCombinedBounds(t *testing.T) {
 			}
 			g.letGo()
 			g.running.Wait()
-			if m := g.Metrics(); m.Combined != row.commits || m.CombinedMembers != row.members {
+			if m := g.Metrics(); exact() && (m.Combined != row.commits || m.CombinedMembers != row.members) {
 				t.Errorf("%d commits of %d members, want %d of %d", m.Combined, m.CombinedMembers, row.commits, row.members)
 			}
 		})

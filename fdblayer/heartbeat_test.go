@@ -13,7 +13,7 @@ import (
 func TestHeartbeats(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		db := newEngine(t)
+		db := inMemory(t)
 		running := func(o *Options) { o.HeartbeatEvery, o.Now, o.Monotonic = 0, nil, nil }
 		l, other := newLayer(t, db, running), newLayer(t, db, running)
 		l.bucket("bucket", object.Unversioned)

@@ -85,7 +85,7 @@ func TestCombinedUnknown(t *testing.T) {
 			if s := g.session.Load(); s.take(1).lowWater != 1 {
 				t.Errorf("the low-water mark passes uploads whose outcome is unknown: %+v", s.take(1))
 			}
-			if m := g.Metrics(); m.Unknown != 1 || m.Unsettled != 1 {
+			if m := g.Metrics(); exact() && (m.Unknown != 1 || m.Unsettled != 1) {
 				t.Errorf("%+v", m)
 			}
 			g.checkLeases()
@@ -168,7 +168,7 @@ func TestCombinedTakesLong(t *testing.T) {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				db := &interposed{Database: newEngine(t)}
+				db := &interposed{Database: inMemory(t)}
 				g := gather(t, db, object.VersioningEnabled)
 				gate := make(chan struct{})
 				pause := func() { <-gate }
