@@ -75,7 +75,10 @@ func (e *engines) openMetadata(ctx context.Context, p *process) (err error) {
 		return wrap("metadata", err)
 	}
 	for {
-		e.layer, err = fdblayer.Open(ctx, fdblayer.Options{DB: e.meta, Prefix: e.meta.prefix, Log: log, SoleProcess: e.meta.sole})
+		e.layer, err = fdblayer.Open(ctx, fdblayer.Options{
+			DB: e.meta, Prefix: e.meta.prefix, Log: log, SoleProcess: e.meta.sole,
+			CombineMax: p.meta.combine, CommitsInFlight: p.meta.inFlight,
+		})
 		if !kv.Retryable(err) || ctx.Err() != nil {
 			return wrap("metadata", err)
 		}

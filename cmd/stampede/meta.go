@@ -34,6 +34,8 @@ type metaOptions struct {
 	trace       string
 	clients     string // external client libraries
 	threads     int
+	// combine and inFlight are fdblayer.Options.CombineMax and CommitsInFlight.
+	combine, inFlight int
 }
 
 const (
@@ -43,6 +45,8 @@ const (
 	clusterFileEnv = "FDB_CLUSTER_FILE"
 	// defaultPrefix keeps a store apart from what else a cluster holds.
 	defaultPrefix = "stampede"
+	// defaultCombine is how many requests share a commit on a cluster at most.
+	defaultCombine = 32
 )
 
 // parseMeta reads --meta.
@@ -58,7 +62,7 @@ func parseMeta(text string) (metaOptions, error) {
 		return metaOptions{}, errNoFDB
 	}
 	file, query, _ := strings.Cut(rest, "?")
-	m := metaOptions{engine: metaFDB, clusterFile: file, prefix: defaultPrefix}
+	m := metaOptions{engine: metaFDB, clusterFile: file, prefix: defaultPrefix, combine: defaultCombine}
 	if m.clusterFile == "" {
 		m.clusterFile = os.Getenv(clusterFileEnv)
 	}
@@ -96,13 +100,23 @@ func (m *metaOptions) set(name, value string) (err error) {
 	case "external-clients":
 		m.clients = value
 	case "client-threads":
-		if m.threads, err = strconv.Atoi(value); err != nil {
-			return fmt.Errorf("client-threads is %q, not a number", value)
-		}
+		m.threads, err = number(name, value)
+	case "combine":
+		m.combine, err = number(name, value)
+	case "commits-in-flight":
+		m.inFlight, err = number(name, value)
 	default:
 		return fmt.Errorf("no option of fdb: is called %q", name)
 	}
-	return nil
+	return err
+}
+
+func number(name, value string) (int, error) {
+	n, err := strconv.Atoi(value)
+	if err != nil || n < 0 {
+		return 0, fmt.Errorf("%s is %q, not a number", name, value)
+	}
+	return n, nil
 }
 
 // String names the metadata that a data folder belongs to.

@@ -18,17 +18,18 @@ func TestParseMeta(t *testing.T) {
 		{text: "", err: "neither"},
 		{text: "pebble", err: "neither"},
 		{text: "fdb", err: "neither"},
-		{text: "fdb:/a/b.cluster", want: metaOptions{engine: metaFDB, clusterFile: "/a/b.cluster", prefix: "stampede"}, fdb: true},
-		{text: "fdb:", want: metaOptions{engine: metaFDB, clusterFile: "/env/fdb.cluster", prefix: "stampede"}, fdb: true},
+		{text: "fdb:/a/b.cluster", want: metaOptions{engine: metaFDB, clusterFile: "/a/b.cluster", prefix: "stampede", combine: 32}, fdb: true},
+		{text: "fdb:", want: metaOptions{engine: metaFDB, clusterFile: "/env/fdb.cluster", prefix: "stampede", combine: 32}, fdb: true},
 		{
-			text: "fdb:c?prefix=a%00b&client-threads=4&external-clients=/x&trace=/t&tls-cert=1&tls-key=2&tls-ca=3&tls-verify-peers=4",
+			text: "fdb:c?prefix=a%00b&client-threads=4&external-clients=/x&trace=/t&tls-cert=1&tls-key=2&tls-ca=3&tls-verify-peers=4&combine=0&commits-in-flight=8",
 			want: metaOptions{
-				engine: metaFDB, clusterFile: "c", prefix: "a\x00b", threads: 4, clients: "/x", trace: "/t",
+				engine: metaFDB, clusterFile: "c", prefix: "a\x00b", threads: 4, inFlight: 8, clients: "/x", trace: "/t",
 				tlsCert: "1", tlsKey: "2", tlsCA: "3", tlsPeers: "4",
 			}, fdb: true,
 		},
 		{text: "fdb:c?prefix=", err: "a prefix has", fdb: true},
 		{text: "fdb:c?prefix=%ff", err: "a prefix has", fdb: true},
+		{text: "fdb:c?combine=-1", err: "not a number", fdb: true},
 		{text: "fdb:c?client-threads=many", err: "not a number", fdb: true},
 		{text: "fdb:c?prefx=a", err: `"prefx"`, fdb: true},
 	} {
