@@ -71,6 +71,7 @@ func cluster(t testing.TB) (*fdbkv.DB, []byte) {
 		t.Skipf("NOT TESTED ON FOUNDATIONDB: %s is not set", clusterEnv)
 	}
 	db := open(t, file)
+	sweep := open(t, file) // the test may close the other one
 	prefix := []byte("stampede-test/kv/" + rand.Text() + "/")
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
@@ -79,7 +80,7 @@ func cluster(t testing.TB) (*fdbkv.DB, []byte) {
 			tx.ClearRange(kv.Range{Begin: prefix, End: append(prefix[:len(prefix)-1:len(prefix)-1], '/'+1)})
 			return nil
 		}
-		if _, err := kv.Run(ctx, db, kv.RunOptions{}, clear); err != nil {
+		if _, err := kv.Run(ctx, sweep, kv.RunOptions{}, clear); err != nil {
 			t.Errorf("clear the rows of the test: %v", err)
 		}
 	})
@@ -93,8 +94,19 @@ func TestConformance(t *testing.T) {
 	}
 	kvtest.Run(t, func(t *testing.T) kvtest.Harness {
 		db, prefix := cluster(t)
-		return kvtest.Harness{DB: db, Prefix: prefix, Age: func(t *testing.T, d time.Duration) {
+		h := kvtest.Harness{DB: db, Prefix: prefix, Age: func(t *testing.T, d time.Duration) {
 			time.Sleep(d) // a version's age is the cluster's to tell
 		}}
+		if os.Getenv(restartEnv) != "" {
+			h.Reopen = func(t *testing.T) kv.Database {
+				if err := db.Close(); err != nil {
+					t.Fatal(err)
+				}
+				restart(t)
+				db = open(t, os.Getenv(clusterEnv))
+				return db
+			}
+		}
+		return h
 	})
 }
