@@ -1,0 +1,5 @@
+//go:build fdb && !race
+
+package fdbkv_test
+
+const raceEnabled = false
