@@ -100,7 +100,7 @@ func (f *folder) checkMeta(meta string) error {
 			return nil
 		}
 		if _, err := os.Stat(f.metaPath()); err == nil {
-			return fmt.Errorf("data folder %s holds the chunks of its embedded metadata; use another folder with --meta fdb:", f.path)
+			return fmt.Errorf("data folder %s holds the chunks of its embedded metadata and can't be used with FoundationDB; take another folder", f.path)
 		}
 		return writeFile(name, meta+"\n")
 	}
