@@ -130,6 +130,12 @@ func TestStopLetsRequestsFinish(t *testing.T) {
 	if _, err := io.WriteString(w, half); err != nil {
 		t.Fatal(err)
 	}
+	for !strings.Contains(s.Metrics(t), "\nstampede_s3_requests_in_flight 1\n") {
+		// What was written may not have come to the server yet.
+		if t.Context().Err() != nil {
+			t.Fatal("the upload does not begin")
+		}
+	}
 	stopped := make(chan struct{})
 	go func() {
 		defer close(stopped)
