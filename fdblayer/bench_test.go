@@ -78,15 +78,7 @@ func BenchmarkPutObject(b *testing.B) {
 				db := engine.open(b)
 				l := benchLayer(b, db)
 				before := db.Metrics()
-				b.ReportAllocs()
-				b.ResetTimer()
-				inParallel(b, clients, func(n int64) error {
-					_, err := l.PutObject(b.Context(), PutObject{
-						Bucket: "bench", Version: version(object.Key(fmt.Sprintf("key-%08d", n)), content),
-					})
-					return err
-				})
-				b.StopTimer()
+				benchPuts(b, l, clients, content)
 				after := db.Metrics()
 				if syncs := after.Syncs - before.Syncs; syncs > 0 {
 					b.ReportMetric(float64(after.Commits-before.Commits)/float64(syncs), "commits/sync")
@@ -144,4 +136,18 @@ func inParallel(b *testing.B, clients int, f func(n int64) error) {
 			b.Error(err)
 		}
 	}
+}
+
+// benchPuts times b.N puts of new keys.
+func benchPuts(b *testing.B, l *Layer, clients int, content string) {
+	b.Helper()
+	b.ReportAllocs()
+	b.ResetTimer()
+	inParallel(b, clients, func(n int64) error {
+		_, err := l.PutObject(b.Context(), PutObject{
+			Bucket: "bench", Version: version(object.Key(fmt.Sprintf("key-%08d", n)), content),
+		})
+		return err
+	})
+	b.StopTimer()
 }

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/stampede-store/stampede/fdblayer/kv"
-	"github.com/stampede-store/stampede/object"
 )
 
 // distant is a database with the round trips of a cluster, and no work of its own that they would hide.
@@ -59,15 +58,7 @@ func BenchmarkPutCombined(b *testing.B) {
 				b.Run(fmt.Sprintf("%s/clients=%d/combine=%d", engine.name, clients, most), func(b *testing.B) {
 					l := benchLayer(b, engine.open(b), func(o *Options) { o.CombineMax = most })
 					before := l.Metrics()
-					b.ReportAllocs()
-					b.ResetTimer()
-					inParallel(b, clients, func(n int64) error {
-						_, err := l.PutObject(b.Context(), PutObject{
-							Bucket: "bench", Version: version(object.Key(fmt.Sprintf("key-%08d", n)), content),
-						})
-						return err
-					})
-					b.StopTimer()
+					benchPuts(b, l, clients, content)
 					after := l.Metrics()
 					b.ReportMetric(float64(after.Commits-before.Commits)/float64(b.N), "commits/op")
 				})

@@ -175,22 +175,8 @@ func (s *Server) stop(signal syscall.Signal) {
 	<-s.done
 }
 
-// Signal sends a signal to the process.
-func (s *Server) Signal(t testing.TB, signal syscall.Signal) {
-	t.Helper()
-	if err := s.cmd.Process.Signal(signal); err != nil {
-		t.Fatal(err)
-	}
-}
-
-// Ended is closed when the process has ended.
-func (s *Server) Ended() <-chan struct{} { return s.done }
-
 // ExitCode is the status of an ended process.
 func (s *Server) ExitCode() int { return s.cmd.ProcessState.ExitCode() }
-
-// PID is the process's id.
-func (s *Server) PID() int { return s.cmd.Process.Pid }
 
 // Log is what the process has logged so far.
 func (s *Server) Log() string { return s.log.text() }

@@ -16,6 +16,17 @@ import (
 // listed is a whole listing: keys and common prefixes, page after page.
 type listed struct{ keys, prefixes []string }
 
+// add takes over a page.
+func (l *listed) add(t *testing.T, contents []types.Object, prefixes []types.CommonPrefix) {
+	t.Helper()
+	for _, o := range contents {
+		l.keys = append(l.keys, decoded(t, *o.Key))
+	}
+	for _, p := range prefixes {
+		l.prefixes = append(l.prefixes, decoded(t, *p.Prefix))
+	}
+}
+
 // naive is what a listing must give, by the definition.
 func naive(keys []string, prefix, delimiter, after string) (l listed) {
 	for _, k := range keys {
@@ -52,12 +63,7 @@ func listV2(t *testing.T, c *s3.Client, in s3.ListObjectsV2Input) (l listed) {
 		if int(*page.KeyCount) != len(page.Contents)+len(page.CommonPrefixes) {
 			t.Errorf("KeyCount %d of %d keys, %d prefixes", *page.KeyCount, len(page.Contents), len(page.CommonPrefixes))
 		}
-		for _, o := range page.Contents {
-			l.keys = append(l.keys, decoded(t, *o.Key))
-		}
-		for _, p := range page.CommonPrefixes {
-			l.prefixes = append(l.prefixes, decoded(t, *p.Prefix))
-		}
+		l.add(t, page.Contents, page.CommonPrefixes)
 		if !*page.IsTruncated {
 			return l
 		}
@@ -74,12 +80,7 @@ func listV1(t *testing.T, c *s3.Client, in s3.ListObjectsInput) (l listed) {
 		page, err := c.ListObjects(t.Context(), &in)
 		noError(t, err)
 		checkPage(t, len(page.Contents), len(page.CommonPrefixes), int(*in.MaxKeys))
-		for _, o := range page.Contents {
-			l.keys = append(l.keys, decoded(t, *o.Key))
-		}
-		for _, p := range page.CommonPrefixes {
-			l.prefixes = append(l.prefixes, decoded(t, *p.Prefix))
-		}
+		l.add(t, page.Contents, page.CommonPrefixes)
 		if !*page.IsTruncated {
 			return l
 		}
